@@ -1,0 +1,1 @@
+"""The example pictures, drawn with NumPy and Pillow alone."""
