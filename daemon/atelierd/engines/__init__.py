@@ -1,0 +1,1 @@
+"""Engines: frameworks that turn weights, a recipe and images into an objective to minimize."""

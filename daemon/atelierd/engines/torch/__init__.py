@@ -1,0 +1,1 @@
+"""The PyTorch engine: the default, on the CPU and on CUDA devices."""
