@@ -1,0 +1,1 @@
+"""One render, whichever engine computes it: scales, minimizers, checkpoints, segments."""
