@@ -1,0 +1,1 @@
+"""What next, when, where: choosing renders and having workers do their segments."""
