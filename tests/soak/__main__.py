@@ -126,9 +126,11 @@ class Soak:
                     due[name] = self.second() + next(lives[name])
                 except StopIteration:
                     del lives[name], due[name]
-                except Exception:  # noqa: BLE001 - the report says what it was; the other goes on
+                except Exception:  # noqa: BLE001 - the report says what it was
                     found.append(traceback.format_exc())
                     del lives[name], due[name]
+                    # It has failed: hours more of the other would say no more.
+                    self._until = min(self._until, self.second())
             if due["sample"] <= now:
                 self._cpu.look()
                 self._steady.sample(self.second())

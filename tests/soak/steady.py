@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import signal
 import socket
@@ -278,7 +279,9 @@ class Steady:
 
     def _pages(self) -> Errand:
         """Look at pages, as browsers do, some of which go away in the midst of an answer."""
-        pages = [path for path in self._real.glob("outbox/**/*") if path.is_file()]
+        # Not `glob`, which fails when a folder is renamed or removed while it looks.
+        found = os.walk(self._real / "outbox")
+        pages = [Path(folder, name) for folder, _, names in found for name in names]
         some = self._chance.sample(pages, min(4, len(pages)))
         paths = [str(path.relative_to(self._real / "outbox")) for path in some]
         for path in ("", "healthz", "metrics", "status.json", "no/such/page", *paths):
