@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from atelierd.allocator import give_back_freed_memory
 from atelierd.dispatch.leftovers import sweep_work
 from atelierd.durable import remove_temporary
 from atelierd.errors import WorldFault
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 TEMPORARY_AGE = timedelta(days=1)
 #: Time from the end of one round to the next.
 EVERY, EVERY_WHEN_SPACE_IS_KEPT = timedelta(hours=1), timedelta(minutes=5)
+#: From one time that freed memory is given back to the next: it takes a few milliseconds.
+GIVE_BACK_EVERY = timedelta(minutes=1)
 #: Of one turn.
 BOX = timedelta(milliseconds=100)
 #: Folders below the state folder in which files are written; the others look after themselves.
@@ -46,6 +49,7 @@ class Housekeeping:
     clock: Callable[[], float] = time.monotonic
     _round: Iterator[None] | None = None
     _next: float = float("-inf")
+    _give_back_at: float = float("-inf")
 
     def turn(self, wall: datetime) -> None:
         """Go on with a round, or begin one if it is time; `wall` is an aware time. Raises nothing.
@@ -53,6 +57,9 @@ class Housekeeping:
         What fails is tried again in the next round.
         """
         now = self.clock()
+        if now >= self._give_back_at:
+            give_back_freed_memory()
+            self._give_back_at = now + GIVE_BACK_EVERY.total_seconds()
         if self._round is None:
             if now < self._next:
                 return

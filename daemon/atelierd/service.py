@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from atelierd import systemd
+from atelierd.allocator import share_one_heap
 from atelierd.announcer import Announcer, Glance
 from atelierd.dispatch.dispatcher import Dispatcher
 from atelierd.dispatch.foretelling import Foreteller
@@ -121,6 +122,7 @@ class Service:
         has the inbox.
         """
         settings = self._settings
+        share_one_heap()
         with ExitStack() as held:
             held.enter_context(self._signals.caught())
             held.enter_context(self._hangup.caught())

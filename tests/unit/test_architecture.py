@@ -40,7 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("lifeline", "stopwait"),
     ),
     (
-        *("errors", "events", "exits", "expectations", "failpoints", "wording"),
+        *("allocator", "errors", "events", "exits", "expectations", "failpoints", "wording"),
         *("logfacts", "patience", "signals", "systemd", "trouble", "__version__"),
     ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atelierd.allocator import give_back_freed_memory, keep_freed_memory
 from atelierd.engines.base import (
     WHOLE,
     Execution,
@@ -21,7 +22,6 @@ from atelierd.engines.base import (
 )
 from atelierd.engines.recipe import Recipe
 from atelierd.engines.torch import kernels
-from atelierd.engines.torch.allocator import give_back_freed_memory, keep_freed_memory
 from atelierd.engines.torch.faults import device_faults
 from atelierd.engines.torch.graphs import CompileMode, recorder_for
 from atelierd.engines.torch.memory import CudaMemory
