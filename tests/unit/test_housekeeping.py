@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atelierd.housekeeping import EVERY, Housekeeping
+from atelierd import housekeeping
+from atelierd.housekeeping import EVERY, GIVE_BACK_EVERY, Housekeeping
 from atelierd.jobs.frozen import job_file_path
 from atelierd.ledger import Ledger
 from atelierd.ledger.rows import NewJob, NewRender
@@ -115,3 +116,14 @@ def test_a_share_that_is_gone_puts_it_off(
     (tmp_path / "share").rename(tmp_path / "away")
     house.turn(NOW)
     assert "housekeeping is put off" in caplog.text
+
+
+def test_freed_memory_is_given_back_now_and_then(
+    house: Housekeeping, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(housekeeping, "give_back_freed_memory", lambda: given.append(clock.now))
+    for _ in range(7):
+        house.turn(NOW)
+        clock.now += GIVE_BACK_EVERY.total_seconds() / 2
+    assert given == [GIVE_BACK_EVERY.total_seconds() * minute for minute in range(4)]
