@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,12 @@ import pytest
 from atelierd.weights import network as vgg
 from atelierd.weights.formats import canonical
 from atelierd.weights.network import Convolution, Network, Weights
+
+
+def pytest_configure() -> None:
+    """Hear SIGINT again, which a shell has its background jobs, and all they start, ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def made_up(network: Network) -> Weights:
