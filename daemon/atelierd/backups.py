@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import tarfile
 import tempfile
 import zlib
@@ -44,27 +45,28 @@ def make_backup(settings: Settings, config: Path, target: Path, moment: datetime
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}")
     with as_world_fault(target):
         temporary.unlink(missing_ok=True)
+    # What a kill leaves of it is swept like any other temporary file.
+    copy = settings.state / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{LEDGER}"
     try:
-        with tempfile.TemporaryDirectory(prefix="atelierd-backup-", dir=settings.state) as folder:
-            copy = Path(folder) / LEDGER
-            version = copy_ledger(settings.state / LEDGER, copy)
-            facts = {
-                "atelierd": __version__,
-                "machine": platform.node(),
-                "made": moment.isoformat(timespec="seconds"),
-                "ledger_version": version,
-                "state": str(settings.state),
-                "inbox": str(settings.inbox),
-                "outbox": str(settings.outbox),
-            }
-            with as_world_fault(target):
-                _write(temporary, facts, copy, config, settings)
+        version = copy_ledger(settings.state / LEDGER, copy)
+        facts = {
+            "atelierd": __version__,
+            "machine": platform.node(),
+            "made": moment.isoformat(timespec="seconds"),
+            "ledger_version": version,
+            "state": str(settings.state),
+            "inbox": str(settings.inbox),
+            "outbox": str(settings.outbox),
+        }
+        with as_world_fault(target):
+            _write(temporary, facts, copy, config, settings)
         with as_world_fault(target):
             check_backup(temporary)
             temporary.replace(target)
             fsync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        copy.unlink(missing_ok=True)
 
 
 def check_backup(path: Path) -> int:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from atelierd import durable
 from atelierd.backups import backup_name, check_backup, forget_old, make_backup
 from atelierd.errors import ConfigError, WorldFault
 from atelierd.jobs.frozen import job_file_path
@@ -176,6 +178,30 @@ def test_a_damaged_ledger_is_not_taken_for_a_backup(house: House, tmp_path: Path
     assert (tmp_path / "b.tar.gz").read_bytes() == b"the backup of yesterday"
     assert not list(tmp_path.glob(".atelierd-tmp-*"))
     house.ledger = Ledger.open(tmp_path / "other.sqlite")
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from atelierd import backups
+from atelierd.settings import read_settings
+
+backups._write = lambda *_: os._exit(9)
+config = Path(sys.argv[1])
+backups.make_backup(read_settings(config), config, config.with_name("b.tar.gz"), datetime.now(UTC))
+"""
+
+
+def test_what_a_killed_backup_leaves_is_swept_with_other_temporary_files(house: House) -> None:
+    house.job()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(house.config)], check=False)
+    assert killed.returncode == 9
+    state = house.settings.state
+    before = set(state.iterdir())
+    durable.remove_temporary(state, time.time() + 60)
+    (copy,) = before - set(state.iterdir())
+    assert copy.name.endswith("ledger.sqlite")
 
 
 def test_a_cut_off_backup_is_told_from_a_whole_one(house: House, tmp_path: Path) -> None:
