@@ -85,10 +85,12 @@ class Service:
         drain: bool = False,
         watcher: Callable[[Glance], None] = lambda _: None,
         reread: Callable[[], Settings] | None = None,
+        adopted: Callable[[Settings], None] = lambda _: None,
     ) -> None:
         """With `drain`, `run` ends when inbox and queue are empty; `watcher` sees every turn.
 
-        `reread` returns what the settings' file says now, or raises ConfigError.
+        `reread` returns what the settings' file says now, or raises ConfigError; `adopted` is told
+        the settings that hold from then on.
         Raises ConfigError if a secret that the settings name cannot be read.
         """
         self._settings = settings
@@ -111,6 +113,7 @@ class Service:
         self._post = PostOffice(settings.notify)
         self._rota = Rota.of(settings.schedule)
         self._watcher = watcher
+        self._adopted = adopted
         self._announcer = Announcer(settings.state, self._see)
         self._patience = Patience(self._announcer.hangs)
         self._web: WebServer | None = None
@@ -248,6 +251,7 @@ class Service:
         self._housekeeping.retention.settings = settings.retention
         if self._web is not None:
             self._web.change(settings)
+        self._adopted(settings)
 
     def _loop(self, ledger: Ledger, watch: InboxWatch) -> None:
         while not self._signals.stop:

@@ -325,6 +325,28 @@ def test_rule_19_a_second_signal_stops_at_once(bench: Bench) -> None:
     assert bench.states() == {"a": "queued"}
 
 
+def test_only_settings_that_hold_from_then_on_are_told_of(bench: Bench, tmp_path: Path) -> None:
+    hook = {"url": "http://127.0.0.1:9/", "secret": {"file": tmp_path / "none"}}
+    refused = bench.settings.model_copy(
+        update={"log": "json", "notify": NotifySettings(webhooks=[hook])}
+    )
+    offered = [refused, bench.settings.model_copy(update={"log": "text"})]
+    told: list[str] = []
+
+    def watcher(_: Glance) -> None:
+        # A reload is done at the next turn.
+        os.kill(os.getpid(), signal.SIGHUP if offered else signal.SIGTERM)
+
+    service = Service(
+        bench.settings,
+        watcher=watcher,
+        reread=lambda: offered.pop(0),
+        adopted=lambda settings: told.append(str(settings.log)),
+    )
+    assert service.run() is Exit.OK
+    assert told == ["text"]
+
+
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """A service manager's end of the protocol."""

@@ -67,13 +67,13 @@ def run(
         logging.getLogger(__name__).info("configuration: %s", place)
 
     def reread() -> Settings:
-        changed = with_http(read_config(place), http)
-        if not live:
-            log_to(handler_of(log or changed.log))
-        return changed
+        return with_http(read_config(place), http)
+
+    def adopted(changed: Settings) -> None:
+        log_to(handler_of(log or changed.log))
 
     if not live:
-        raise typer.Exit(Service(settings, drain=drain, reread=reread).run())
+        raise typer.Exit(Service(settings, drain=drain, reread=reread, adopted=adopted).run())
     with Board(console, settings) as board:
         code = Service(settings, drain=drain, watcher=board.watch, reread=reread).run()
     raise typer.Exit(code)
