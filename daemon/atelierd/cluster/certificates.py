@@ -56,6 +56,7 @@ def make(folder: Path, hosts: Sequence[str], life: timedelta, now: datetime) -> 
     folder.mkdir(parents=True, exist_ok=True)
     is_new = not (folder / AUTHORITY).exists()
     if is_new:
+        _refuse_lost_authority(folder)
         _make_authority(folder, now)
     authority, key = _read_authority(folder)
     until = min(now + life, authority.not_valid_after_utc)
@@ -75,6 +76,17 @@ def end_of(certificate: Path) -> datetime:
         return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     except (OSError, ValueError) as error:
         raise ConfigError(f"{certificate}: no certificate can be read there: {error}") from error
+
+
+def _refuse_lost_authority(folder: Path) -> None:
+    """Raise ConfigError if there has been an authority: a new one would split the cluster."""
+    for role in ROLES:
+        if (folder / role / CERTIFICATE).exists():
+            raise ConfigError(
+                f"{folder / AUTHORITY} is gone, but {folder / role} was made by it; copy it back "
+                f"from {folder / role / AUTHORITY} or any machine of the cluster, or name another "
+                "folder for a new cluster"
+            )
 
 
 def _make_authority(folder: Path, now: datetime) -> None:

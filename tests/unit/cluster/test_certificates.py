@@ -122,6 +122,17 @@ def test_an_authority_without_its_key_says_what_to_do(folder: Path, data: bytes 
         make(folder, (), YEAR, NOW)
 
 
+def test_a_lost_authority_is_put_back_and_not_made_anew(folder: Path) -> None:
+    key = (folder / "ca.key").read_bytes()
+    (folder / "ca.pem").unlink()
+    with pytest.raises(ConfigError, match=r"copy it back from .*scheduler/ca\.pem") as caught:
+        make(folder, (), YEAR, NOW)
+    assert "another folder" in str(caught.value)
+    assert (folder / "ca.key").read_bytes() == key
+    (folder / "ca.pem").write_bytes((folder / "scheduler" / "ca.pem").read_bytes())
+    assert not make(folder, (), YEAR, NOW).new_authority
+
+
 def test_the_key_of_another_authority_is_not_taken(folder: Path, tmp_path: Path) -> None:
     make(tmp_path / "other", (), YEAR, NOW)
     (folder / "ca.key").write_bytes((tmp_path / "other" / "ca.key").read_bytes())
