@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,13 @@ def mount(*arguments: str) -> None:
     """Run mount(8); the test is skipped where that is not allowed."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount")
-    found = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    until = time.monotonic() + 10
+    while True:
+        found = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+        # What is being written to right now cannot be made read-only.
+        if "busy" not in found.stderr or time.monotonic() > until:
+            break
+        time.sleep(0.01)
     if found.returncode:
         pytest.skip(f"mounting is not possible here: {found.stderr.strip()}")
 

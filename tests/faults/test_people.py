@@ -18,7 +18,9 @@ from tests.faults.yard import Yard
 from atelierd.exits import Exit
 from atelierd.ledger.states import Outcome
 
-JOBS = {"long.yaml": MIXED["long.yaml"], "one.yaml": {**MIXED["one.yaml"], "priority": 9}}
+#: So long that a fast machine, too, is still at it when a control file is looked for, twice 2 s.
+LONG = {**MIXED["long.yaml"], "iterations": 260}
+JOBS = {"long.yaml": LONG, "one.yaml": {**MIXED["one.yaml"], "priority": 9}}
 
 
 @pytest.fixture(scope="module")

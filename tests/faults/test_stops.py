@@ -19,7 +19,8 @@ from atelierd.exits import Exit
 from atelierd.ledger.states import Outcome
 from atelierd.share import MARKER_NAME
 
-LONG = {"long.yaml": MIXED["long.yaml"]}
+#: So long that a fast machine, too, writes two checkpoints on the way: one each 2 s.
+LONG = {"long.yaml": {**MIXED["long.yaml"], "iterations": 260}}
 
 
 @pytest.fixture(scope="module")

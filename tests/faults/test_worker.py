@@ -74,7 +74,8 @@ def test_a_worker_that_is_stopped_for_a_while_goes_on_as_if_nothing_had_been(
 def test_rule_17_a_worker_that_hangs_is_replaced_and_the_render_goes_on_exactly(
     yard: Yard, whole: Paintings
 ) -> None:
-    yard.configure(work={"hang_after": "8 s"})
+    # A worker that is new needs some of it to load its framework.
+    yard.configure(work={"hang_after": "20 s"})
     put_pictures(yard)
     yard.drop("long.yaml", LONG["long.yaml"])
     daemon = yard.start(drain=True)
@@ -86,7 +87,7 @@ def test_rule_17_a_worker_that_hangs_is_replaced_and_the_render_goes_on_exactly(
     assert "goes on from the checkpoint at iteration" in daemon.log
     (hung, reason), finished = attempts(yard, "long.yaml")
     assert hung is Outcome.NODE_FAULT
-    assert "has not reported for 0:00:08" in reason
+    assert "has not reported for 0:00:20" in reason
     assert finished == (Outcome.FINISHED, "")
     audit(yard)
     assert paintings(yard) == whole

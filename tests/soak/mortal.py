@@ -14,7 +14,7 @@ from tests.faults.mounts import bound
 from tests.faults.process import DaemonProcess
 from tests.faults.yard import Yard
 from tests.soak.ears import LogReader
-from tests.soak.people import Errand, People
+from tests.soak.people import PATIENCE, Errand, People
 
 from atelierd.ledger.states import Action, JobState
 
@@ -37,6 +37,8 @@ class Mortal:
         self.people = People(self.yard, chance)
         self.done = self.people.done
         self.daemon = self._started()
+        # The first one makes the ledger, which people look into.
+        self.daemon.wait_for(_WATCHING, timeout=PATIENCE)
 
     def life(self, second: Callable[[], float], until: Callable[[], float], pause: float) -> Errand:
         """Do things at random until so many seconds have passed; about `pause` lie between two."""

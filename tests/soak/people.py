@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -108,7 +109,9 @@ class People:
 
     def idle(self) -> bool:
         """Whether nothing waits in the inbox and no job is to be worked on."""
-        if any(self._yard.inbox.rglob("*.yaml")):
+        # Not `rglob`, which fails when the folder of a claim is removed while it looks.
+        found = os.walk(self._yard.inbox)
+        if any(name.endswith(".yaml") for _, _, names in found for name in names):
             return False
         ledger = self._yard.ledger()
         try:

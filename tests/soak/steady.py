@@ -57,8 +57,11 @@ class Steady:
         self.manager = Manager(root / "notify")
         self._configure()
         self.daemon = self.yard.start(environment={"NOTIFY_SOCKET": str(root / "notify")})
-        # Before that, a broken configuration or a signal would end it, and rightly so.
-        self.daemon.wait_for("watching ", timeout=PATIENCE)
+        # Before that, a broken configuration, a signal or a dead worker would end it, and rightly
+        # so, and the service manager would hear nothing of a reload.
+        self.daemon.wait_until(
+            lambda: self.manager.heard["READY"] > 0, "a daemon that is up", PATIENCE
+        )
         self.process = psutil.Process(self.daemon.pid)
         self.log = LogReader(self.daemon.log_path, (_READ, _WRONG, _LATER))
         self.done = self.people.done
@@ -158,7 +161,10 @@ class Steady:
         yield from self.people.good_job()
         yield self._chance.uniform(0.0, 6.0)
         for worker in self.daemon.workers():
-            worker.kill()
+            try:
+                worker.kill()
+            except psutil.NoSuchProcess:
+                continue
             self.done["workers killed"] += 1
 
     def _marker_gone(self) -> Errand:
