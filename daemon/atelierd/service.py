@@ -372,7 +372,7 @@ class Service:
             self._inbox_report,
             troubled=bool(self._trouble()),
             working=bool(self._dispatcher.working),
-            behind=self._desk.is_behind,
+            behind=self._desk.is_behind or self._morning.is_behind,
         )
 
     def _sleep(self, now: float) -> float:

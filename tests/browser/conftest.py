@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from tests.browser.painting import paint
 
 from atelierd.address import Address
@@ -34,6 +41,9 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1280, "height": 860}
 
 Scheme = Literal["light", "dark"]
+
+# A page from a disk looks every 3 s for what is new; 5 s would leave a busy machine 2 of them.
+expect.set_options(timeout=30_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

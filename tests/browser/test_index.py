@@ -91,6 +91,7 @@ def test_names_that_want_to_be_markup_are_text(open_page: OpenPage, base: str) -
     expect(card).to_have_count(1)
     card.get_by_role("link").click()
     expect(page.locator("h1")).to_have_text(shown)
+    page.wait_for_load_state()  # the script stands at the page's end
     assert page.locator("script").count() == 1
 
 

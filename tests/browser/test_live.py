@@ -50,6 +50,9 @@ def test_an_open_page_is_told_and_does_not_ask(
     open_page: OpenPage, daemon: Daemon, live: Callable[[Path], str]
 ) -> None:
     page = open_page(live(daemon.outbox), "index.html")
+    # By then it has asked to be told: it does so only after the page has been loaded.
+    daemon.show((WaitingFile("first.yaml", "waiting for harbor.png", SINCE),))
+    expect(page.locator("#waiting")).to_contain_text("first.yaml")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     for number in range(3):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,9 +23,11 @@ def report(painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(painted / name, folder / name)
     outbox = folder / "share" / "outbox"
     ledger = Ledger.open(folder / "state" / "ledger.sqlite")
-    morning = datetime.now(UTC) + timedelta(days=1)
+    # Soon after the last job, whatever the hour: midnight may have passed meanwhile.
+    morning = max(job.finished_at for job in ledger.jobs() if job.finished_at)
+    morning += timedelta(minutes=1)
     waiting = [WaitingFile("<i>late</i>.yaml", "waiting for big.tif", morning)]
-    reports = MorningReports(ledger, outbox, time(0), UTC)
+    reports = MorningReports(ledger, outbox, morning.time(), UTC)
     for _ in range(100):
         reports.turn(morning, 0.0, waiting, ["the disk is full"])
     ledger.close()

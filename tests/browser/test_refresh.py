@@ -23,6 +23,13 @@ from atelierd.outbox.overview import WaitingFile
 SINCE = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 
 
+def in_one_step(source: str, target: str) -> None:
+    """Copy a file over one that a page may just be loading."""
+    new = Path(f"{target}.new")
+    shutil.copy2(source, new)
+    new.replace(target)
+
+
 class Daemon:
     """A daemon's desk, without its inbox and its worker."""
 
@@ -60,7 +67,10 @@ class Daemon:
         files = self.outbox / "evening" / "report_files"
         # Without what the page is told of `evening`: an open page may be told it at once.
         told = shutil.ignore_patterns("*.js", "*.html", "*.json")
-        shutil.copytree(files, self.outbox / name / "report_files", ignore=told, dirs_exist_ok=True)
+        shutil.copytree(
+            files, self.outbox / name / "report_files",
+            ignore=told, dirs_exist_ok=True, copy_function=in_one_step,
+        )  # fmt: skip
         self.ledger.progress(f"{name}.0", Progress(iteration, iteration, 1e5, 60.0, 0, 1))
         self.changed(name)
 

@@ -126,6 +126,7 @@ def test_a_blend_tells_the_shares(open_page: OpenPage, base: str) -> None:
 def test_pictures_with_hostile_names_are_shown_and_named(open_page: OpenPage, base: str) -> None:
     page = open_page(base, "index.html")
     page.locator("#gallery > li", has_text="{{ 7*7 }}").get_by_role("link").click()
+    page.wait_for_load_state()  # a click waits for a page to begin, not for what is in it
     heads = page.get_by_role("rowheader").all_inner_texts()
     assert heads == [f"{name}.png" for name in HOSTILE_FILES[:2]]
     for image in page.locator("main img").all():

@@ -162,11 +162,13 @@ class Daemon:
         """Return what `what` returns once that is true."""
         until = time.monotonic() + seconds
         while True:
+            # Asked before the look: what it did last, the look has seen.
+            ended = self._process.poll()
             found = what()
             if found:
                 return found
             log = "\n".join(self.messages)
-            assert self._process.poll() is None, f"it ended with {self._process.poll()}:\n{log}"
+            assert ended is None, f"it ended with {ended}:\n{log}"
             assert time.monotonic() < until, f"not within {seconds} s:\n{log}"
             time.sleep(_LOOK_EVERY)
 

@@ -37,9 +37,9 @@ def server_of(daemon: Daemon) -> psutil.Process | None:
 
 
 def test_it_renders_with_every_minimizer_and_stays_resident(share: Share, started: Started) -> None:
-    daemon = started(share, "--drain")
     for minimizer in ("lbfgs", "lbfgsb", "adam"):
         share.drop(f"{minimizer}.yaml", f"{JOB}minimizer: {minimizer}\niterations: 4\n")
+    daemon = started(share, "--drain")
     assert daemon.wait() == Exit.OK
     for minimizer in ("lbfgs", "lbfgsb", "adam"):
         (receipt,) = share.receipts(minimizer)

@@ -68,11 +68,10 @@ def test_a_dropped_job_becomes_pictures_and_the_next_one_costs_no_loading(
 
 def test_a_job_that_fails_stops_no_other_and_says_why(share: Share, started: Started) -> None:
     (share.inbox / "notes.jpg").write_text("these are words")
-    daemon = started(share, "--drain")
     share.drop("1.yaml", JOB)
     share.drop("2.yaml", "content: notes.jpg\nstyle: coffee.jpg\n")
     share.drop("3.yaml", "content: [astronaut.png, coffee.jpg]\nstyle: coffee.jpg\n")
-    assert daemon.wait() == Exit.FAILED
+    assert started(share, "--drain").wait() == Exit.FAILED
     states = [share.job(folder)["state"] for folder in ("1", "2", "3")]
     assert states == ["done", "failed", "done"]
     assert "notes.jpg" in share.error("2")
@@ -86,7 +85,7 @@ def test_sigterm_stops_it_with_a_checkpoint_and_the_next_run_goes_on(
     share: Share, started: Started
 ) -> None:
     daemon = started(share)
-    share.drop("long.yaml", f"{JOB}iterations: 60\nsnapshots: 6\n")
+    share.drop("long.yaml", f"{JOB}size: 128\niterations: 60\nsnapshots: 6\n")
     daemon.wait_for(lambda: daemon.logged("published"))
     assert daemon.stop(signal.SIGTERM) == Exit.OK
     assert daemon.logged("with a checkpoint") == 1

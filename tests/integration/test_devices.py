@@ -12,7 +12,7 @@ from atelierd.exits import Exit
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
-JOB = "content: astronaut.png\nstyle: coffee.jpg\niterations: 60\nsnapshots: 12\n"
+JOB = "content: astronaut.png\nstyle: coffee.jpg\nsize: 96\niterations: 60\nsnapshots: 12\n"
 NAMES = ("one", "two")
 
 

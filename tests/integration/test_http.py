@@ -49,12 +49,14 @@ def health(address: str) -> tuple[int, list[str]]:
     return answer.status_code, answer.json()["reasons"]
 
 
-def follow(address: str) -> requests.Response:
-    """Begin to follow the index, and read what it is told first."""
+def follow(address: str) -> tuple[requests.Response, Iterator[bytes]]:
+    """Begin to follow the index, and read what it is told first; the rest comes from the second."""
     answer = requests.get(f"{address}/index_files/live.js?follow", stream=True, timeout=60)
     assert answer.status_code == 200
-    assert next(answer.iter_content(None)) == b"retry: 2000\n\n"
-    return answer
+    # One iterator for all of it: requests closes the connection when one is dropped.
+    parts: Iterator[bytes] = answer.iter_content(None)
+    assert next(parts) == b"retry: 2000\n\n"
+    return answer, parts
 
 
 def test_a_daemon_shows_its_outbox_and_ends_though_pages_are_open(
@@ -72,13 +74,14 @@ def test_a_daemon_shows_its_outbox_and_ends_though_pages_are_open(
     share.drop("wrong.yaml", "content: photo.jpg\nstyle: painting.jpg\nsize: -5\n")
     # The gallery that the first page is told of is not the one that it was told of last.
     told: set[bytes] = set()
-    for part in open_pages[0].iter_content(None):
+    for part in open_pages[0][1]:
         told.update(found[1] for found in re.finditer(rb'"gallery":"(\w+)"', part))
         if len(told) > 1:
             break
+    assert len(told) > 1
     assert daemon.stop() == Exit.OK
     assert not daemon.logged("Cancel")
-    for answer in open_pages:
+    for answer, _ in open_pages:
         answer.close()
     with pytest.raises(requests.ConnectionError):
         requests.get(address, timeout=60)
@@ -111,7 +114,7 @@ def test_serve_shows_the_outbox_whether_or_not_a_daemon_runs(
     assert "the daemon is not running" in reasons[0]
     daemon = started(share)
     daemon.wait_for(lambda: health(address) == (200, []))
-    page = follow(address)
+    page, _parts = follow(address)
     assert server.stop() == Exit.OK
     page.close()
     assert daemon.stop() == Exit.OK

@@ -29,7 +29,9 @@ def test_a_daemon_takes_up_its_changed_configuration_and_survives_a_broken_one(
     settings["work"]["threads"] = 3
     settings["max_renders"] = 1
     reload(yaml.safe_dump(settings), "the configuration was read again; changed: max_renders")
-    assert daemon.logged("work.threads: changed in the configuration, too, but taken up only by a")
+    # A line of its own, after the one that was waited for.
+    words = "work.threads: changed in the configuration, too, but taken up only by a"
+    daemon.wait_for(lambda: daemon.logged(words))
     share.drop("many.yaml", "content: [coffee.jpg, astronaut.png]\nstyle: astronaut.png\n")
     daemon.wait_for(lambda: share.finished("many"))
     assert "at most 1" in share.error("many") or "1 render" in share.error("many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -54,7 +55,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """Everything that has been written so far, without what steers the terminal."""
-        return _STEERING.sub(b"", self._written).decode()
+        # What is just being written may end in the midst of a character.
+        text, _ = codecs.utf_8_decode(_STEERING.sub(b"", self._written))
+        return text
 
     def wait(self) -> int:
         """Return the exit code when the command has ended and all is read."""

@@ -102,6 +102,11 @@ class MorningReports:
         self._steps: Generator[None, None, None] | None = None
         self._period: Period | None = None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a report is begun that is not written yet."""
+        return self.at is not None and self._steps is not None
+
     def turn(
         self,
         now: datetime,

@@ -70,13 +70,15 @@ def test_an_answer_about_the_notice_is_final(
         Webhook(hook.url, None, ALL).send(notice())
 
 
-@pytest.mark.parametrize(("what", "words"), [("hang", "no answer within"), ("cut", "broke off")])
+@pytest.mark.parametrize(
+    ("what", "patience", "words"), [("hang", 0.3, "no answer within"), ("cut", 30, "broke off")]
+)
 def test_a_receiver_that_hangs_or_breaks_off_is_unreachable(
-    hook: WebhookServer, notice: Make, what: str, words: str
+    hook: WebhookServer, notice: Make, what: str, patience: float, words: str
 ) -> None:
     hook.script.append(what)
     with pytest.raises(UnreachableError, match=words) as error:
-        Webhook(hook.url, b"open sesame", ALL, patience=0.3).send(notice())
+        Webhook(hook.url, b"open sesame", ALL, patience=patience).send(notice())
     assert "s3cret" not in str(error.value) and "sesame" not in str(error.value)
     assert error.value.__cause__ is None
 

@@ -45,7 +45,11 @@ def test_an_address_in_use_is_tried_again_until_it_is_free(
     one.start()
     client = Client(one)
     try:
-        time.sleep(0.2)
+        until = time.monotonic() + 30
+        while "cannot be listened on" not in caplog.text:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(0.2)  # for some more trials, of which nothing is said
         assert caplog.text.count("cannot be listened on") == 1
         taken.close()
         until = time.monotonic() + 30
