@@ -64,6 +64,7 @@ class Rest:
 
     samples: tuple[Sample, ...]
     descriptors: Mapping[str, int]
+    """What they lead to, and how many."""
 
     @property
     def second(self) -> float:
@@ -71,8 +72,26 @@ class Rest:
         return self.samples[0].second
 
     def least(self, what: str) -> int:
-        """Return the least that was taken of something during the rest."""
-        return min(int(getattr(sample, what)) for sample in self.samples)
+        """Return the least that was taken of something during the rest.
+
+        Of descriptors, those count that something uses.
+        """
+        least = min(int(getattr(sample, what)) for sample in self.samples)
+        return least - self._kept_by_sqlite if what == "descriptors" else least
+
+    @property
+    def _kept_by_sqlite(self) -> int:
+        """Descriptors of databases whose connections are closed.
+
+        Closing one would end the locks that other connections of the process have on the file, so
+        SQLite keeps it, and gives it to the next connection (os_unix.c, `UnixUnusedFd`). A
+        connection that is open has one of the write-ahead log, too.
+        """
+        return sum(
+            max(0, count - self.descriptors.get(f"{name}-wal", 0))
+            for name, count in self.descriptors.items()
+            if name.endswith(".sqlite")
+        )
 
 
 def smoothed(samples: Sequence[Sample], what: str) -> list[float]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
+from pathlib import Path
 
 import psutil
 import pytest
@@ -53,6 +56,27 @@ def test_one_descriptor_or_thread_more_at_rest_is_noticed() -> None:
         "1 descriptors more at the rest of minute 32",
         "1 threads more at the rest of minute 32",
     ]
+
+
+@pytest.mark.parametrize(("leaked", "found"), [(0, 0), (1, 1)])
+def test_what_sqlite_keeps_of_a_closed_connection_is_no_leak_but_an_open_connection_is(
+    tmp_path: Path, leaked: int, found: int
+) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(ledger, isolation_level=None)) as first:
+        first.execute("PRAGMA journal_mode = wal")
+        first.execute("CREATE TABLE jobs (id)")
+        before = Rest((take(psutil.Process(), 700, 0),), descriptors(os.getpid()))
+        others = [sqlite3.connect(ledger) for _ in range(2)]
+        for one in others:
+            one.execute("SELECT * FROM jobs").fetchall()
+        for one in others[leaked:]:
+            one.close()
+        after = Rest((take(psutil.Process(), 1300, 0),), descriptors(os.getpid()))
+        assert after.samples[0].descriptors > before.samples[0].descriptors
+        assert after.least("descriptors") - before.least("descriptors") == 2 * found
+        for one in others[:leaked]:
+            one.close()
 
 
 def test_a_soak_that_compares_nothing_does_not_pass() -> None:
