@@ -73,6 +73,8 @@ class Machine:
 
     def journal(self, unit: str) -> list[dict[str, Any]]:
         """Return the journal's entries that a unit's processes or its manager wrote."""
+        # What was written before this is in it.
+        self.run("journalctl", "--sync", code=None)
         said = self.run("journalctl", "--output=json", "--no-pager", f"--unit={unit}")
         return [json.loads(line) for line in said.splitlines()]
 

@@ -239,7 +239,10 @@ def test_a_share_that_is_unmounted_and_mounted_again_is_one_for_the_service_too(
         machine.write(CONFIG, served.configuration.replace(SHARE, "/mnt/disk"))
         machine.run(ATELIERD, "systemd", "install")
         served.start()
-        machine.run("umount", "/mnt/disk")
+        # Busy for the moment in which the daemon looks at it.
+        machine.wait_for(
+            lambda: not machine.run("sh", "-c", "umount /mnt/disk || echo busy"), "the unmounting"
+        )
         machine.wait_for(lambda: served.status().startswith("waits: "), "a STATUS that it waits")
         machine.run("mount", "--bind", "/media", "/mnt/disk")
         machine.wait_for(lambda: served.status() == "idle", "the share, mounted again")

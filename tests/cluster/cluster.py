@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -63,6 +64,8 @@ class Cluster:
         self.start_scheduler()
         for name in workers:
             self.start_worker(name)
+        for name in workers:
+            self.workers[name].wait_for("is registered", timeout=PATIENCE)
 
     def start_scheduler(self) -> DaemonProcess:
         self.scheduler = self._start(
@@ -123,7 +126,9 @@ class Cluster:
         victims = [psutil.Process(process.pid)]
         victims += victims[0].children(recursive=True)
         for victim in victims:
-            victim.send_signal(signal.SIGKILL)
+            # What the first one has started may end with it.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.send_signal(signal.SIGKILL)
         psutil.wait_procs(victims)
         process.kill()
 
@@ -138,7 +143,11 @@ class Cluster:
 
     def trouble(self) -> list[str]:
         """Return what the outbox says is wrong."""
-        found: list[str] = json.loads((self.yard.outbox / layout.STATUS).read_bytes())["trouble"]
+        try:
+            data = (self.yard.outbox / layout.STATUS).read_bytes()
+        except FileNotFoundError:
+            return []  # its first turn is not over yet
+        found: list[str] = json.loads(data)["trouble"]
         return found
 
     def end(self) -> None:

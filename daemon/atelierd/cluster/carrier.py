@@ -159,13 +159,19 @@ class Carrier:
         return max(order.seconds, min(LONGEST_SEGMENT, longer)) if order.seconds else 0.0
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self._given_up is not None:
-            raise NodeFault(self._given_up)
+        if self._is_given_up():
+            raise _given_up(self._given_up)
         self._under_way = self._call(function, *arguments)
+        if self._is_given_up():
+            # While it was called: `give_up` had nothing to cancel yet.
+            self._under_way.cancel()
         try:
             return self._under_way.result()
         except CancelledError as error:
-            raise NodeFault(self._given_up or "the worker was given up") from error
+            raise _given_up(self._given_up) from error
+
+    def _is_given_up(self) -> bool:
+        return self._given_up is not None
 
     def _send(
         self, lacking: Lacking, order: SegmentOrder, frozen: FrozenRender, weights: Path
@@ -240,3 +246,7 @@ def _keep(target: Path, data: bytes, fence: Fence) -> None:
         durable.write_bytes(target, data)
 
     fence.write(write)
+
+
+def _given_up(reason: str | None) -> NodeFault:
+    return NodeFault(reason or "the worker was given up")

@@ -37,7 +37,7 @@ def order(tmp_path: Path) -> SegmentOrder:
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter between open and read
         return False
     return state != "Z"
 
