@@ -29,12 +29,15 @@ class Aside:
             self._pauses.setdefault(other, pause)
         return pause.begin(reason, now)
 
-    def reasons(self, now: float) -> dict[str, str]:
-        """Return the jobs that have to wait now, with the reasons."""
+    def reasons(self, now: float, at_least: float = 0.0) -> dict[str, str]:
+        """Return the jobs that have to wait now, with the reasons.
+
+        Those are among them that were tried less than `at_least` seconds ago.
+        """
         return {
             job_id: pause.reason
             for job_id, pause in self._pauses.items()
-            if pause.reason is not None and pause.lasts(now)
+            if pause.reason is not None and pause.lasts(now, at_least)
         }
 
     def end(self, job_id: str) -> None:

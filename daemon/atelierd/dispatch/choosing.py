@@ -15,6 +15,10 @@ from atelierd.ledger.rows import JobRow, RunnableRender
 from atelierd.ledger.states import JobState
 from atelierd.render.segment import SegmentReport
 
+#: Seconds after a try in vain until a job may take the device from another to be tried again: each
+#: time costs a checkpoint, and a download that may be long in failing.
+DISPLACES_AFTER = 600.0
+
 #: Seconds before the end of a render in which the worker may decode the next one's pictures.
 NEAR_THE_END = 10.0
 
@@ -76,7 +80,8 @@ class Chooser:
         is_outdone = self._highest.of(runnable) > job.priority
         if not is_outdone and not self._rota.previews_first:
             return None
-        open_to = self._rota.open_of(_open_to(lane, lanes, runnable, self.aside.reasons(now)))
+        waiting = self.aside.reasons(now, DISPLACES_AFTER)
+        open_to = self._rota.open_of(_open_to(lane, lanes, runnable, waiting))
         if self._rota.drafts_wait(
             one for one in open_to if one.drafted or self._is_taken(one, lane)
         ):

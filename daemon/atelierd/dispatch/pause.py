@@ -12,7 +12,7 @@ class Pause:
     def __init__(self) -> None:
         self.reason: str | None = None
         """Why, in words; None where there is none."""
-        self._until = float("-inf")
+        self._begun = self._until = float("-inf")
         self._next = FIRST_RETRY
 
     def begin(self, reason: str, now: float) -> bool:
@@ -21,13 +21,14 @@ class Pause:
             self._next = FIRST_RETRY
         is_new = reason != self.reason
         self.reason = reason
+        self._begun = now
         self._until = now + self._next
         self._next = min(2 * self._next, LAST_RETRY)
         return is_new
 
-    def lasts(self, now: float) -> bool:
-        """Whether it is too early to try again."""
-        return self.reason is not None and now < self._until
+    def lasts(self, now: float, at_least: float = 0.0) -> bool:
+        """Whether it is too early to try again, or less than `at_least` after the last time."""
+        return self.reason is not None and now < max(self._until, self._begun + at_least)
 
     def end(self) -> bool:
         """End it, for what failed has succeeded; return whether there was one."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from atelierd.dispatch.aside import Aside
+from atelierd.dispatch.choosing import DISPLACES_AFTER
 from atelierd.errors import WeightsError
 from atelierd.ledger.states import Outcome
 
@@ -89,6 +90,23 @@ def test_an_urgent_job_that_is_set_aside_takes_the_device_from_nobody(bench: Ben
     bench.end()
     assert bench.order.render_id == "slow.0"
     assert len(bench.ledger.attempts("slow.0")) == 1, "it went on, it was not begun again"
-    bench.now += 2
+    for _ in range(5):
+        bench.now += 60
+        bench.end()
+        assert bench.order.render_id == "slow.0", "its pause is over, but it might fail again"
+    bench.now += DISPLACES_AFTER
     bench.end()
-    assert bench.order.render_id == "urgent.0", "once its pause is over it is tried again"
+    assert bench.order.render_id == "urgent.0"
+
+
+def test_an_urgent_job_that_is_set_aside_is_tried_as_soon_as_the_device_is_free(
+    bench: Bench,
+) -> None:
+    bench.add("urgent", priority=9, settings='{"network": "vgg19"}')
+    bench.add("slow", settings='{"network": "vgg16"}')
+    bench.add("last", settings='{"network": "vgg16"}')
+    bench.turn()
+    bench.end(LACKING)
+    bench.now += 2
+    bench.end(bench.finished())
+    assert bench.order.render_id == "urgent.0"
