@@ -33,4 +33,4 @@ def test_what_a_key_may_be_is_in_words() -> None:
     assert "a time from 100 ms to 1 h" in ROWS["share: scan_interval"]
     assert "a path" in ROWS["inbox"]
     assert "an http or https URL" in ROWS["notify: webhooks: - url"]
-    assert "done, failed, empty, offline, back or report" in ROWS["notify: email: events"]
+    assert "done, failed, late, empty, offline, back or report" in ROWS["notify: email: events"]

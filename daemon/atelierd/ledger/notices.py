@@ -133,6 +133,17 @@ class NoticeBox:
             for name, value in marks.items():
                 self._set_mark(name, value)
 
+    def late(self, job: JobRow, expected: str, ends: datetime | None) -> None:
+        """Record that a job will not make its deadline, unless that is told already.
+
+        `expected` says in words when it will be done, `ends` as a time where that is known.
+        """
+        with self._db.transaction():
+            if self.mark(_late(job.id)) is None:
+                now = self._clock()
+                record(self._db, Event.LATE, _late_facts(job, expected, ends), now)
+                self._set_mark(_late(job.id), _text(now))
+
     def mark(self, name: str) -> str | None:
         """Return what was last noted under `name`, None if nothing is."""
         row = self._db.row("SELECT value FROM marks WHERE name = ?", (name,))
@@ -178,6 +189,11 @@ def note_filled(db: Connection, now: datetime) -> None:
     db.execute("INSERT OR IGNORE INTO marks (name, value) VALUES (?, ?)", (FILLED, _text(now)))
 
 
+def forget_late(db: Connection, job_id: str) -> None:
+    """Let a job that has finished be told late again, should it be retried; in a transaction."""
+    db.execute("DELETE FROM marks WHERE name = ?", (_late(job_id),))
+
+
 def record(db: Connection, event: Event, facts: Mapping[str, Any], now: datetime) -> None:
     """Record a notice in the transaction that the caller has begun."""
     db.execute(
@@ -190,17 +206,38 @@ def record(db: Connection, event: Event, facts: Mapping[str, Any], now: datetime
 def job_facts(job: JobRow, renders: Sequence[RenderRow]) -> Mapping[str, Any]:
     """Return what a notice says of a finished job."""
     return {
+        **_facts(job),
+        "reason": job.reason[:LONGEST_REASON],
+        "finished": job.finished_at and job.finished_at.isoformat(timespec="seconds"),
+        "seconds": round(sum(render.seconds for render in renders), 1),
+        "renders": dict(Counter(render.state.value for render in renders)),
+    }
+
+
+def _late_facts(job: JobRow, expected: str, ends: datetime | None) -> Mapping[str, Any]:
+    deadline = job.wishes.deadline
+    return {
+        **_facts(job),
+        "deadline": deadline and deadline.isoformat(timespec="seconds"),
+        "expected": expected,
+        "expected_end": ends and ends.isoformat(timespec="seconds"),
+    }
+
+
+def _facts(job: JobRow) -> Mapping[str, Any]:
+    return {
         "job": job.folder,
         "name": job.name,
         "job_id": job.id,
         "source": job.source,
         "state": job.state.value,
-        "reason": job.reason[:LONGEST_REASON],
         "accepted": job.accepted_at.isoformat(timespec="seconds"),
-        "finished": job.finished_at and job.finished_at.isoformat(timespec="seconds"),
-        "seconds": round(sum(render.seconds for render in renders), 1),
-        "renders": dict(Counter(render.state.value for render in renders)),
     }
+
+
+def _late(job_id: str) -> str:
+    """Return the mark of a job that is told to be late."""
+    return f"late {job_id}"
 
 
 def _text(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from atelierd.events import Event
 from atelierd.ledger.connection import Connection
-from atelierd.ledger.notices import job_facts, note_filled, record
+from atelierd.ledger.notices import forget_late, job_facts, note_filled, record
 from atelierd.ledger.reader import LedgerReader, text_of
 from atelierd.ledger.rows import RenderRow
 from atelierd.ledger.states import (
@@ -97,6 +97,8 @@ class Transitions(LedgerReader):
         job = self.job_by_id(job_id)
         if job.state in (JobState.QUEUED, JobState.RUNNING):
             note_filled(self._db, self._clock())
+        if job.state in JOB_FINISHED:
+            forget_late(self._db, job_id)
         if job.state in _TOLD:
             facts = job_facts(job, self.renders(job_id))
             record(self._db, _TOLD[job.state], facts, self._clock())

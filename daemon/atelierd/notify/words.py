@@ -26,6 +26,8 @@ def sentence(notice: Notice) -> str:
             text = f"{_name(facts)} is done: {pictures}, {_duration(facts['seconds'])}"
         case Event.FAILED:
             text = f"{_name(facts)} has failed{_partly(facts['renders'])}"
+        case Event.LATE:
+            text = f"{_name(facts)}: {facts['expected']}"
         case Event.EMPTY:
             text = f"the queue is empty: {_counted(facts['jobs'])}"
         case Event.OFFLINE:
@@ -49,6 +51,7 @@ def lines(notice: Notice) -> list[str]:
         ("job", facts.get("name")),
         ("job file", facts.get("source")),
         ("in the outbox", facts.get("job") or facts.get("file")),
+        ("wanted by", facts.get("deadline")),
         ("since", facts.get("since")),
         ("time", notice.happened_at.astimezone().isoformat(sep=" ", timespec="seconds")),
         ("machine", socket.gethostname()),

@@ -103,6 +103,10 @@ class Forecaster:
             for job in jobs
         }
 
+    def tell_late(self, job: JobRow, prospect: Prospect) -> None:
+        """Leave notice, once, that a job will not make its deadline. Raises WorldFault."""
+        self._ledger.notices.late(job, prospect.words, prospect.ends)
+
     def _task(self, job: JobRow, left: WorkLeft) -> Task:
         return Task(
             key=job.id,
@@ -211,6 +215,7 @@ class Outlooks:
             if prospect is not None and prospect.is_late and job.id not in self._warned:
                 self._warned.add(job.id)
                 logger.warning("%s: %s", shown(job.folder), prospect.words)
+                self._forecaster.tell_late(job, prospect)
         return [key for key, found in self.prospects.items() if self._is_news(key, found, now)]
 
     def misses(self, job: JobRow) -> bool:

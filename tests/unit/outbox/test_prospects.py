@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from atelierd.events import Event
 from atelierd.ledger import Ledger
+from atelierd.ledger.notices import Notice
 from atelierd.ledger.rows import JobRow, NewJob, NewRender, Progress
-from atelierd.ledger.states import JobState, Outcome
+from atelierd.ledger.states import Action, JobState, Outcome
+from atelierd.notify.words import sentence
 from atelierd.outbox.prospects import (
     LOOK_EVERY,
     TELL_EVERY,
@@ -200,6 +203,36 @@ def test_a_page_is_not_written_for_every_minute_by_which_a_forecast_moves(
     assert caplog.text.count("too late: it is wanted by Thursday 03:00") == 1
     look(LOOK_EVERY)
     assert caplog.text.count("too late") == 1
+
+
+def test_that_a_job_is_late_is_told_once_for_each_try(queue: Queue) -> None:
+    box = queue.ledger.notices
+    box.enroll(["anna"])
+
+    def look_anew() -> list[Notice]:
+        """As a daemon that has just been started does; give what it tells that was not told."""
+        Outlooks(queue.forecaster, lambda: 0.0).look(queue.ledger.jobs((JobState.QUEUED,)))
+        told = []
+        while (notice := box.next(box.join("anna"))) is not None:
+            box.passed("anna", notice.id)
+            told.append(notice)
+        return told
+
+    queue.add("a", 9, Wishes(deadline=berlin(26, 8)))
+    queue.add("in time", 1, Wishes(deadline=berlin(30, 8)))
+    (notice,) = look_anew()
+    assert notice.event is Event.LATE and notice.facts["job"] == "a"
+    assert notice.facts["deadline"] == "2026-11-26T07:00:00+00:00"
+    assert notice.facts["expected_end"] == "2026-11-26T22:00:00+00:00"
+    assert sentence(notice) == (
+        "a: waits until Wednesday 22:00, needs 9 h, the window has 8 h: done Thursday 23:00; "
+        "too late: it is wanted by Thursday 08:00"
+    )
+    assert look_anew() == [], "a restart tells it no second time"
+    queue.ledger.act(Action.CANCEL, "a")
+    queue.ledger.act(Action.RETRY, "a")
+    (notice,) = look_anew()
+    assert notice.event is Event.LATE, "it was forgotten when the job had ended"
 
 
 def test_a_long_queue_that_changes_all_the_time_is_not_looked_at_all_the_time(
