@@ -121,6 +121,13 @@ class RemoteWorker:
         self._carrier.give_up(reason)
         self._carrier = self._new_carrier()
 
+    def rest(self) -> None:
+        """Have it end the process that renders, which has nothing to do."""
+        if self.is_up:
+            self._link.order(self._peer, remote.replace_studio, "there is nothing to do for long")
+            self._carrier = self._new_carrier()
+        self._is_up = False
+
     def stop(self) -> None:
         """Wait no more for it; what it holds is at home."""
         self._is_up = False

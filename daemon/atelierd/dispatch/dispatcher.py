@@ -15,6 +15,7 @@ from atelierd.dispatch.fleet import Fleet
 from atelierd.dispatch.lane import Lane
 from atelierd.dispatch.pause import Pause
 from atelierd.dispatch.publishing import Publisher
+from atelierd.dispatch.releasing import Releasing
 from atelierd.dispatch.rota import Rota
 from atelierd.dispatch.running import DispatchPlan, Running, Working
 from atelierd.dispatch.stopping import Stopping, Wait
@@ -59,6 +60,7 @@ class Dispatcher:
         self._pause = Pause()
         self._rota = rota or Rota()
         self._chooser = Chooser(ledger, self._rota)
+        self._releasing = Releasing(plan, ledger, self._rota)
 
     @property
     def fault(self) -> str | None:
@@ -133,6 +135,8 @@ class Dispatcher:
                 self._conclude(lane, lane.running, outcome, now)
         if lane.running is None:
             self._begin(lane, now)
+        if lane.running is None:
+            self._releasing.turn(lane)
 
     def _begin(self, lane: Lane, now: float, ending: str = "") -> None:
         """Begin with the next render, if there is one and the world lets it. Raises WorldFault.

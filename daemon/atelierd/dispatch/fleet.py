@@ -37,6 +37,12 @@ class Worker(Protocol):
     def replace(self, reason: str) -> None:
         """End it, whatever it does; the next segment starts a new one."""
 
+    def rest(self) -> None:
+        """Give the memory of its device back, unless it has still to show that it computes.
+
+        It is idle; the next segment starts it anew.
+        """
+
     def stop(self) -> None:
         """End it when it has done what it was asked for."""
 

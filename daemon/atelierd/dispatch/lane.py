@@ -34,9 +34,12 @@ class Lane:
         """While this worker alone cannot go on."""
         self.has_left = False
         """Whether the worker is no longer of the fleet: its last segment is seen to, no more."""
+        self.saving: Future[SegmentReport] | None = None
+        """The checkpoint that is being written before the worker rests."""
         self._plan = plan
         self._woken = woken
         self._held: dict[str, RenderRow] = {}
+        self._is_saved = True
 
     @property
     def held(self) -> Set[str]:
@@ -50,6 +53,11 @@ class Lane:
     def parked(self) -> RenderRow | None:
         """The render that was put aside, and that nothing displaces; None while one is running."""
         return next(iter(self._held.values()), None) if self.running is None else None
+
+    @property
+    def unsaved(self) -> RenderRow | None:
+        """The render that was put aside, if what it came to is in the worker's memory alone."""
+        return None if self._is_saved else self.parked
 
     def submit(
         self,
@@ -71,6 +79,7 @@ class Lane:
         order = replace(self._order(render, seconds, following), draft=draft)
         future = self._submitted(order)
         future.add_done_callback(lambda _: self._woken())
+        self.saving = None
         failpoint("dispatch.submitted")
         deadline = now + self._plan.hang_after.total_seconds()
         self.running = Running(job, render, folder, order, future, deadline, report)
@@ -93,6 +102,7 @@ class Lane:
     def heard(self, render: RenderRow, report: SegmentReport | None) -> None:
         """Take note that a segment has ended, None where it failed: what was before it is saved."""
         self._held = {} if report is None or report.finished else {render.id: render}
+        self._is_saved = report is None or report.saved
 
     def takes(self, render: RenderRow) -> bool:
         """Whether the worker can do a render."""
@@ -102,6 +112,12 @@ class Lane:
         """Be free for others, unless the worker is busy with the next render already."""
         if self.running is running:
             self.running = None
+
+    def rest(self) -> None:
+        """Have the worker give its device back, for what it holds is saved and nothing is to do."""
+        self.worker.rest()
+        if not self.worker.is_up:
+            self._held = {}
 
     def replace_worker(self, reason: str) -> None:
         """End the worker, whatever it does and holds."""

@@ -40,6 +40,7 @@ class ProcessWorker:
         self._options = options
         self._executor: Executor | None = None
         self._process: BaseProcess | None = None
+        self._proof: Future[str] | None = None
         self._kernel_kills = 0
         self.pid: int = 0
         """The process's id; 0 while there is none."""
@@ -106,7 +107,8 @@ class ProcessWorker:
         """Have it show that its engine computes, see `worker.prove_engine`. Raises NodeFault."""
         self.start()
         assert self._executor is not None
-        return self._executor.submit(worker.prove_engine)
+        self._proof = self._executor.submit(worker.prove_engine)
+        return self._proof
 
     def replace(self, reason: str) -> None:
         """Kill the process, whatever it does; the next segment starts a new one."""
@@ -114,6 +116,13 @@ class ProcessWorker:
             return
         logger.warning("worker process %d is replaced: %s", self.pid, reason)
         self._end(kill=True)
+
+    def rest(self) -> None:
+        """End the process, which has nothing to do; the next segment starts a new one."""
+        if self._executor is None or not (self._proof is None or self._proof.done()):
+            return
+        logger.info("worker process %d ends until there is work: %s is free", self.pid, self.name)
+        self._end(kill=False)
 
     def stop(self) -> None:
         """End the process when it has done what it was asked for."""

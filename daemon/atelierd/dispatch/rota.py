@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from atelierd.ledger import Ledger
 from atelierd.ledger.rows import JobRow, RunnableRender
 from atelierd.schedule.telling import told_moment
-from atelierd.schedule.timetable import Timetable, Wishes
+from atelierd.schedule.timetable import NO_WISHES, Timetable, Wishes
 from atelierd.schedule.windows import FOREVER
 from atelierd.schedulesettings import ScheduleSettings
 
@@ -78,6 +78,13 @@ class Rota:
         if known is None or not known.since <= now < known.until:
             known = self._known[wishes.window] = self._asked(wishes.window, now)
         return known.is_open
+
+    def is_closed_for(self, length: timedelta) -> bool:
+        """Whether the daemon works on nothing now, and will not for so long."""
+        if self.is_open(NO_WISHES):
+            return False
+        opens = self._opens(NO_WISHES)
+        return opens is None or opens - self._clock() > length
 
     def open_of(self, runnable: Iterable[RunnableRender]) -> list[RunnableRender]:
         """Return those that may be worked on now."""

@@ -180,6 +180,20 @@ def test_a_worker_that_has_told_of_its_fault_is_not_told_to_end_its_process_agai
     assert link.orders == []
 
 
+def test_one_that_rests_ends_its_process_and_goes_on_from_what_is_at_home(
+    fleet: ClusterFleet, link: PlayedLink, machine: Machine, home: Home
+) -> None:
+    link.add("w1", machine)
+    (worker,) = fleet.workers()
+    worker.rest()
+    assert link.orders == [], "it holds nothing yet"
+    assert worker.submit(home.order()).result(PATIENCE).iteration == 1
+    worker.rest()
+    assert link.orders == [("w1", remote.replace_studio.__name__)] and not worker.is_up
+    assert worker.submit(home.order()).result(PATIENCE).iteration == 2
+    assert worker.is_up
+
+
 def test_one_that_is_lost_does_not_start(
     fleet: ClusterFleet, link: PlayedLink, machine: Machine, home: Home
 ) -> None:

@@ -34,6 +34,7 @@ class PlayedWorker:
         self.orders: list[SegmentOrder] = []
         self.futures: list[Future[SegmentReport]] = []
         self.replaced: list[str] = []
+        self.rests = 0
         self.stopped = 0
         self.killed_for_memory = False
         self.too_large: set[str] = set()
@@ -65,6 +66,10 @@ class PlayedWorker:
         if self.pid:
             self.replaced.append(reason)
             self.pid = 0
+
+    def rest(self) -> None:
+        self.rests += 1
+        self.pid = 0
 
     def stop(self) -> None:
         self.stopped += 1

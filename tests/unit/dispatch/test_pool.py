@@ -112,6 +112,29 @@ def test_stopping_waits_for_the_process_to_end(process: ProcessWorker) -> None:
     process.stop()
 
 
+def test_a_process_that_rests_is_gone_until_there_is_work(
+    process: ProcessWorker, tmp_path: Path
+) -> None:
+    process.rest()
+    assert not process.is_up
+    pid = process.start()
+    process.rest()
+    assert process.pid == 0 and not is_alive(pid)
+    assert type(outcome_of(process.submit(order(tmp_path)), tmp_path)) is NodeFault
+    assert process.pid not in (0, pid)
+
+
+def test_a_process_that_has_still_to_show_that_it_computes_does_not_rest(
+    process: ProcessWorker,
+) -> None:
+    proof = process.prove()
+    process.rest()
+    assert process.is_up
+    assert "computes" in proof.result(120)
+    process.rest()
+    assert not process.is_up
+
+
 def test_a_process_that_cannot_be_set_up_is_a_fault_of_the_node(
     process: ProcessWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from atelierd.dispatch.order import next_render
 from atelierd.dispatch.rota import Rota
+from atelierd.errors import NodeFault, WorldFault
 from atelierd.ledger.rows import RunnableRender
+from atelierd.ledger.states import Action
 from atelierd.schedule.reading import read_hours
 from atelierd.schedule.timetable import NO_WISHES, Timetable, Wishes
 
@@ -75,6 +77,77 @@ def test_rule_22_a_render_stops_with_its_window_at_a_checkpoint(bench: Bench, cl
     bench.turn()
     bench.end(bench.finished())
     assert bench.state_of("a") == "done" and bench.render("a").attempts <= 1
+
+
+def test_the_device_is_given_back_outside_the_hours(bench: Bench, clock: Clock) -> None:
+    bench.add("a")
+    clock.now = berlin(26, 5, 57)
+    bench.turn()
+    bench.end(bench.finished())
+    assert bench.worker.is_up and not bench.worker.rests, "another job may come"
+    clock.now = berlin(26, 6)
+    bench.turn()
+    assert bench.worker.rests == 1 and not bench.worker.is_up
+    bench.turn(60)
+    assert bench.worker.rests == 1
+    clock.now = berlin(26, 22)
+    bench.add("b")
+    bench.turn()
+    assert bench.worker.is_up and bench.order.render_id == "b.0"
+
+
+def test_it_is_not_given_back_for_a_few_minutes(bench: Bench, clock: Clock) -> None:
+    bench.worker.start()
+    clock.now = berlin(25, 21, 56)
+    bench.turn()
+    assert bench.worker.is_up, "it would only be loaded anew"
+
+
+@pytest.mark.parametrize("fault", [None, NodeFault("it died"), WorldFault("the disk is full")])
+def test_what_is_in_memory_alone_is_saved_before_the_device_is_given_back(
+    bench: Bench, clock: Clock, fault: Exception | None
+) -> None:
+    bench.add("a")
+    clock.now = berlin(25, 23)
+    bench.turn()
+    bench.plan.work("a.0").mkdir(parents=True)
+    bench.ledger.act(Action.HOLD, "a")
+    bench.end(bench.report(7))
+    assert bench.worker.is_up and not bench.dispatcher.working
+    clock.now = berlin(26, 7)
+    bench.turn()
+    assert bench.order.seconds == 0 and not bench.worker.rests, "a checkpoint is being written"
+    bench.turn()
+    assert not bench.worker.rests
+    bench.end(fault or bench.report(7, saved=True))
+    if fault is None:
+        assert bench.worker.rests == 1
+    elif isinstance(fault, NodeFault):
+        assert bench.worker.replaced == ["it died"]
+    else:
+        assert bench.worker.is_up and bench.dispatcher.fault == "the disk is full"
+        bench.turn(60)
+        bench.end(bench.report(7, saved=True))
+        assert bench.worker.rests == 1 and bench.dispatcher.fault is None
+
+
+def test_a_window_that_opens_while_a_checkpoint_is_written_keeps_the_worker(
+    bench: Bench, clock: Clock
+) -> None:
+    bench.add("a")
+    clock.now = berlin(25, 23)
+    bench.turn()
+    bench.plan.work("a.0").mkdir(parents=True)
+    bench.ledger.act(Action.HOLD, "a")
+    bench.end(bench.report(7))
+    clock.now = berlin(26, 7)
+    bench.turn()
+    bench.ledger.act(Action.RELEASE, "a")
+    clock.now = berlin(26, 22)
+    bench.turn()
+    assert bench.order.seconds > 0 and not bench.worker.rests
+    bench.end(bench.finished())
+    assert bench.state_of("a") == "done" and bench.worker.is_up
 
 
 def test_what_is_on_the_disk_already_is_not_saved_again(bench: Bench, clock: Clock) -> None:

@@ -1,0 +1,59 @@
+"""Outside the daemon's hours the devices are their owners': workers end, their memory is free."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from atelierd.dispatch.lane import Lane
+from atelierd.dispatch.outcomes import outcome_of
+from atelierd.dispatch.rota import Rota
+from atelierd.dispatch.running import DispatchPlan
+from atelierd.errors import WorldFault
+from atelierd.ledger import Ledger
+from atelierd.ledger.rows import RenderRow
+from atelierd.ledger.states import RenderState
+from atelierd.render.segment import SegmentReport
+
+#: For a shorter time without hours it is not worth while to load everything anew.
+RELEASED_FOR = timedelta(minutes=5)
+
+
+class Releasing:
+    """Lets workers end that have nothing to do for long, when what they hold is on the disk."""
+
+    def __init__(self, plan: DispatchPlan, ledger: Ledger, rota: Rota) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._rota = rota
+
+    def turn(self, lane: Lane) -> None:
+        """Release the device of a lane, if it is time for it; this never waits for a checkpoint.
+
+        Raises WorldFault if a checkpoint could not be written: then the worker keeps what it holds.
+        """
+        is_idle = lane.running is None and lane.worker.is_up
+        if not is_idle or not self._rota.is_closed_for(RELEASED_FOR):
+            return
+        if lane.saving is None:
+            unsaved = self._unsaved(lane)
+            if unsaved is None:
+                lane.rest()
+            else:
+                lane.saving = lane.save(unsaved)
+        elif lane.saving.done():
+            outcome = outcome_of(lane.saving, self._plan.state)
+            lane.saving = None
+            if isinstance(outcome, WorldFault):
+                raise outcome
+            if isinstance(outcome, SegmentReport):
+                lane.rest()
+            else:
+                lane.replace_worker(str(outcome))
+
+    def _unsaved(self, lane: Lane) -> RenderRow | None:
+        """Return the render that a worker may hold in memory alone, and that is to go on."""
+        unsaved = lane.unsaved
+        if unsaved is None or not self._plan.work(unsaved.id).is_dir():
+            return None
+        is_queued = self._ledger.render(unsaved.id).state is RenderState.QUEUED
+        return unsaved if is_queued else None
