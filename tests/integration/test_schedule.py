@@ -41,6 +41,7 @@ def test_rule_22_a_render_stops_when_its_window_ends_and_goes_on_in_the_next(
     assert found is not None and int(found[1]) > 0
     (work,) = (share.folder / "state" / "renders").iterdir()
     assert list(work.glob(f"*{found[1]}.checkpoint"))
+    daemon.wait_for(lambda: daemon.logged("ends until there is work: cpu is free"))
 
     daemon.wait_for(lambda: "waits until " in share.job("long").get("expected", ""))
     daemon.wait_for(lambda: share.overview()["state"] == "resting")
