@@ -36,6 +36,8 @@ _SEALS = "seals"
 _NOTES = "published.jsonl"
 #: What is written anew whenever the job is shown, so that it is the daemon's right after that.
 _REWRITTEN = (layout.REPORT,)
+#: Texts that follow from the ledger. How they are worded is another version's to change.
+_WORDED = (layout.STATUS, layout.ERROR)
 #: What is written once.
 _KEPT = (layout.RESULT, layout.SHEET)
 _LIVE = f"{layout.REPORT_FILES}/live.js"
@@ -150,10 +152,17 @@ def seal(state: Path, folder: JobFolder, job: JobRow, renders: Sequence[RenderRo
         was = None if before is None else before.files.get(layout.JOB_FILE)
         if look is not None and (look == was or _is_rerun(here, job, renders)):
             looks[layout.JOB_FILE] = look
+        worded = {
+            name: look
+            for name in _WORDED
+            if (look := Look.of(here / name)) is not None
+            if _is_text_of_ours(here / name, job, renders)
+        }
     kept = (
         {} if before is None else {one: before.files[one] for one in _KEPT if one in before.files}
     )
     times = [look.mtime_ns for look in looks.values()]
+    looks |= worded
     # What is shown again later is known by its look alone.
     newest = max(times, default=0) if before is None else before.newest_ns
     new = Seal(finished, looks | kept, newest)
@@ -199,9 +208,9 @@ def is_own(here: Path, name: str, known: Known) -> bool:
         return look.mtime_ns <= known.seal.newest_ns or look == known.seal.files.get(name)
     if name in known.pictures:
         return _describe(here / name, name) in known.pictures[name]
-    if name in known.seal.files:
-        return look == known.seal.files[name]
-    return _is_text_of_ours(here / name, known.job, known.renders)
+    return look == known.seal.files.get(name) or _is_text_of_ours(
+        here / name, known.job, known.renders
+    )
 
 
 def _pages(renders: Sequence[RenderRow]) -> Sequence[str]:
