@@ -12,9 +12,9 @@ import json
 import logging
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from atelierd import durable
@@ -77,6 +77,8 @@ class Retention:
     state: Path
     settings: RetentionSettings
     ledger: LedgerReader
+    #: A round may take hours, and the report of one morning be written in the midst of it.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     #: Folders that stay, as they looked then: they are not looked through again and again.
     _kept: dict[str, object] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ class Retention:
                 # All the others have finished later.
                 return
             yield
-            yield from self._remove(job, why, wall)
+            yield from self._remove(job, why)
 
     def _candidates(self, wall: datetime) -> list[JobRow]:
         """Return the finished jobs whose folders may lie in the outbox, the first to end first."""
@@ -128,7 +130,7 @@ class Retention:
         with as_world_fault(folder):
             return shutil.disk_usage(folder).free < self.settings.keep_free
 
-    def _remove(self, job: JobRow, why: str, wall: datetime) -> Iterator[None]:
+    def _remove(self, job: JobRow, why: str) -> Iterator[None]:
         folder = folder_of(self.outbox, job)
         own: dict[str, Look] = {}
         try:
@@ -161,7 +163,8 @@ class Retention:
             why,
             extra=about_job(job, "removed"),
         )
-        self._note(Removed(wall.isoformat(timespec="seconds"), job.id, job.folder, why))
+        at = self.clock().isoformat(timespec="seconds")
+        self._note(Removed(at, job.id, job.folder, why))
 
     def _verify(self, folder: JobFolder, job: JobRow, own: dict[str, Look]) -> Iterator[None]:
         """Fill `own` with everything in the folder. Raises _StrangerError if not all is ours."""

@@ -88,7 +88,7 @@ class Office:
 
     def retention(self, **values: Any) -> Retention:
         chosen = RetentionSettings.model_validate(values)
-        return Retention(self.outbox, self.state, chosen, self.ledger)
+        return Retention(self.outbox, self.state, chosen, self.ledger, lambda: NOW)
 
     def sweep(self, at: datetime = NOW, **values: Any) -> None:
         for _ in self.retention(**({"keep_days": 7} | values)).steps(at):
