@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -132,21 +132,32 @@ def uninstall(root: RootOption = None, dry_run: DryRunOption = False) -> None:
 
 
 def _settings(config: Path, root: Path | None) -> Settings:
+    from pydantic import BaseModel
+
     from atelierd.settings import read_settings
 
     settings = read_settings(_in(root, config))
     real = Path("/") if root is None else root.resolve()
 
-    def inside(path: Path) -> Path:
-        # Units know no `..`; a folder relative to the file has the other system's root in front.
-        plain = Path(os.path.normpath(path))
-        return Path("/") / plain.relative_to(real) if plain.is_relative_to(real) else plain
+    def inside(value: Any) -> Any:
+        """Return settings with every path in them as the other system has it."""
+        if isinstance(value, Path):
+            # Units know no `..`; a path relative to the file has the other system's root in front.
+            plain = Path(os.path.normpath(value))
+            return Path("/") / plain.relative_to(real) if plain.is_relative_to(real) else plain
+        if isinstance(value, BaseModel):
+            names = type(value).model_fields
+            return value.model_copy(update={name: inside(getattr(value, name)) for name in names})
+        return tuple(map(inside, value)) if isinstance(value, tuple) else value
 
-    changed = {name: inside(getattr(settings, name)) for name in ("inbox", "outbox", "state")}
     weights = settings.weights
-    if weights.folder is not None:
-        weights = weights.model_copy(update={"folder": inside(weights.folder)})
-    return settings.model_copy(update={**changed, "weights": weights})
+    sources = {
+        network: source if "://" in source else str(inside(Path(source)))
+        for network, source in weights.sources.items()
+    }
+    weights = weights.model_copy(update={"sources": sources})
+    changed: Settings = inside(settings.model_copy(update={"weights": weights}))
+    return changed
 
 
 def _this_machine(config: Path, root: Path | None) -> Machine:

@@ -134,6 +134,24 @@ def test_folders_beside_the_configuration_are_the_other_systems(
     assert "ReadWritePaths=-/srv/at/inbox -/srv/at/outbox" in outcome.out, outcome.err
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "presets: presets",
+        "weights: {sources: {vgg16: vgg16.npz}}",
+        "cluster: {certificates: certificates}",
+        "notify: {webhooks: [{url: 'https://example.org/', secret: {file: secret}}]}",
+    ],
+)
+def test_what_is_read_beside_the_configuration_is_the_other_systems_too(
+    command: Command, root: Path, key: str
+) -> None:
+    """Where that system's root itself lies, in /tmp or at home, does not matter in there."""
+    (root / "etc/atelierd/atelierd.yaml").write_text(f"{CONFIG}{key}\n")
+    outcome = command("systemd", "install", "--dry-run", "--root", root)
+    assert outcome.code == 0, outcome.err
+
+
 def test_a_wrong_configuration_installs_nothing(command: Command, root: Path) -> None:
     (root / "etc/atelierd/atelierd.yaml").write_text("inbox: 7\n")
     assert command("systemd", "install", "--root", root).code == Exit.CONFIG
