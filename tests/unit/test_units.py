@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[2]
 LOCAL = "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
 CIFS = LOCAL + "30 22 0:40 / /srv/the\\040studio rw - cifs //server/studio rw\n"
 
+#: Copied by hand, as docs/cluster.md says.
+SCHEDULER = "atelierd-scheduler.service"
+
 analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
 )
@@ -299,6 +302,16 @@ def test_systemd_finds_little_exposed_by_a_worker_and_nothing_to_complain_of(
     folder = written(files, tmp_path)
     assert exposure(folder / WORKER) <= 2.0
     assert complaints(folder, WORKER) == (0, [])
+
+
+@analyze
+def test_systemd_finds_little_exposed_by_a_scheduler_and_nothing_to_complain_of(
+    tmp_path: Path,
+) -> None:
+    shipped = UnitFile(UNITS / SCHEDULER, (shipped_units() / SCHEDULER).read_text())
+    folder = written([shipped], tmp_path)
+    assert exposure(folder / SCHEDULER) <= 2.0
+    assert complaints(folder, SCHEDULER) == (0, [])
 
 
 @analyze
