@@ -213,9 +213,10 @@ class Outlooks:
         for job in unfinished:
             prospect = self.prospects.get(job.id)
             if prospect is not None and prospect.is_late and job.id not in self._warned:
+                # Where that fails, for the ledger's disk is full, it is told at a later look.
+                self._forecaster.tell_late(job, prospect)
                 self._warned.add(job.id)
                 logger.warning("%s: %s", shown(job.folder), prospect.words)
-                self._forecaster.tell_late(job, prospect)
         return [key for key, found in self.prospects.items() if self._is_news(key, found, now)]
 
     def misses(self, job: JobRow) -> bool:

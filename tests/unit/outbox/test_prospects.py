@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from atelierd.errors import WorldFault
 from atelierd.events import Event
 from atelierd.ledger import Ledger
 from atelierd.ledger.notices import Notice
@@ -233,6 +235,24 @@ def test_that_a_job_is_late_is_told_once_for_each_try(queue: Queue) -> None:
     queue.ledger.act(Action.RETRY, "a")
     (notice,) = look_anew()
     assert notice.event is Event.LATE, "it was forgotten when the job had ended"
+
+
+def test_late_is_told_when_the_ledger_can_be_written_again(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    outlooks = Outlooks(queue.forecaster, lambda: seconds[0])
+    queue.ledger.notices.enroll(["anna"])
+    queue.add("a", 9, Wishes(deadline=berlin(26, 8)))
+    with monkeypatch.context() as patched:
+        full = WorldFault("the disk is full")
+        patched.setattr(queue.forecaster, "tell_late", Mock(side_effect=full))
+        with pytest.raises(WorldFault):
+            outlooks.look(queue.ledger.jobs((JobState.QUEUED,)))
+    seconds[0] += 60
+    outlooks.look(queue.ledger.jobs((JobState.QUEUED,)))
+    notice = queue.ledger.notices.next(queue.ledger.notices.join("anna"))
+    assert notice is not None and notice.event is Event.LATE
 
 
 def test_a_long_queue_that_changes_all_the_time_is_not_looked_at_all_the_time(
