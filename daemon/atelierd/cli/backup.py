@@ -10,6 +10,10 @@ import typer
 
 from atelierd.cli.configuration import ConfigOption, find_config, read_config
 from atelierd.cli.terminal import say, stdout
+from atelierd.errors import ConfigError
+
+#: How the names of backups end.
+_ENDINGS = (".tar.gz", ".tgz")
 
 
 def backup(
@@ -38,8 +42,24 @@ def backup(
     assert place is not None
     now = datetime.now().astimezone()
     into_folder = target.is_dir()
+    if not into_folder:
+        _refuse_no_file(target)
     file = target / backup_name(now) if into_folder else target
     make_backup(settings, place, file, now)
     say(stdout(), str(file))
     for old in forget_old(target, keep, file) if into_folder else ():
         say(stdout(), f"removed {old}")
+
+
+def _refuse_no_file(target: Path) -> None:
+    """Raise ConfigError where a folder was meant that is not there, its disk unmounted perhaps.
+
+    A file of its name would be all that there is: each night's backup in the place of the last.
+    """
+    if not target.name.endswith(_ENDINGS):
+        raise ConfigError(
+            f"{target}: there is no such folder; make it, mount it, or name a file that ends in "
+            f"{_ENDINGS[0]}"
+        )
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target.parent}: there is no such folder; make it, or mount it")
