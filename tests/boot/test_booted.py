@@ -231,7 +231,8 @@ def test_a_share_that_is_unmounted_and_mounted_again_is_one_for_the_service_too(
     machine.run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/media")
     machine.run("mount", "--bind", "/media", "/mnt/disk")
     try:
-        machine.run(ATELIERD, "init", "/mnt/disk", "--config", "/media/atelierd.yaml")
+        config, state = "/media/atelierd.yaml", "/var/lib/atelierd"
+        machine.run(ATELIERD, "init", "/mnt/disk", "--config", config, "--state", state)
         machine.run(
             "cp", "-r", f"{SHARE}/inbox/photo.png", f"{SHARE}/inbox/style.png", "/media/inbox"
         )

@@ -46,6 +46,8 @@ def init(
         _refuse_other(config, folders["inbox"], folders["outbox"])
     else:
         refuse_network(folders["state"])
+        if state is None:
+            _refuse_used(folders["state"])
     init_share(root)
     if not existed:
         _write(config, folders)
@@ -66,6 +68,17 @@ def _refuse_other(config: Path, inbox: Path, outbox: Path) -> None:
                 f"{config} is there already and names the {key} {named}, not {wanted}; nothing "
                 "was changed. Give another place for the new configuration with --config"
             )
+
+
+def _refuse_used(state: Path) -> None:
+    """Raise ConfigError if the state folder that nobody has named holds another queue already."""
+    if (state / "ledger.sqlite").exists():
+        raise ConfigError(
+            f"the state folder {state} has the ledger of a daemon already, and two daemons with "
+            "one ledger would put one's pictures into the other's outbox; nothing was changed. "
+            f"Name a folder of its own with --state DIR, or with --state {state} that one, if it "
+            "is this share's"
+        )
 
 
 def _write(config: Path, folders: dict[str, Path]) -> None:

@@ -211,7 +211,7 @@ def _lock(path: Path, me: Owner, what: str) -> Iterator[None]:
             holder = _parse_owner(os.pread(descriptor, 4_096, 0))
             raise InboxHeldError(
                 f"{what} is in use by another daemon, {holder or 'which is just starting'}; stop "
-                "that one first"
+                "that one, or give this one inbox, outbox and state folder of its own"
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(me.model_dump(mode="json")).encode(), 0)

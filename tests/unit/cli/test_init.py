@@ -63,6 +63,23 @@ def test_paths_with_any_characters_arrive_in_the_configuration(
     assert f"atelierd run --config {config}" in outcome.out
 
 
+def test_another_shares_state_folder_is_taken_only_by_its_name(
+    command: Command, tmp_path: Path, home: Path
+) -> None:
+    state = home / ".local" / "state" / "atelierd"
+    state.mkdir(parents=True)
+    (state / "weights").mkdir()
+    assert command("init", "one", "--config", "one.yaml").code == 0, "it holds no queue"
+    (state / "ledger.sqlite").touch()
+    outcome = command("init", "two", "--config", "two.yaml")
+    assert outcome.code == Exit.CONFIG
+    assert f"--state {state}" in outcome.err
+    assert not (tmp_path / "two").exists()
+    assert not (tmp_path / "two.yaml").exists()
+    assert command("init", "one", "--config", "one.yaml").code == 0, "it is there already"
+    assert command("init", "two", "--config", "two.yaml", "--state", state).code == 0
+
+
 def test_a_state_folder_on_a_network_is_refused_before_anything_is_made(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
