@@ -187,12 +187,17 @@ def _render_line(render: RenderRow, seconds_left: SecondsLeft) -> dict[str, Any]
     if render.iteration:
         line["seconds_per_iteration"] = float(f"{render.seconds / render.iteration:.4g}")
     if render.state is RenderState.RUNNING and render.iteration:
-        left = max(render.iterations - render.iteration, 0)
-        even = render.seconds / render.iteration * left
-        line["seconds_left"] = round(seconds_left.get(render.id, even))
+        line["seconds_left"] = round(seconds_left.get(render.id, _recorded_left(render)))
     if render.state not in RENDER_FINISHED and render.attempts > 1:
         line["attempt"] = render.attempts
     return line
+
+
+def _recorded_left(render: RenderRow) -> float:
+    """Return the seconds left by the last report; by an even pace where that has not told them."""
+    if render.expected_seconds is not None:
+        return max(render.expected_seconds - render.seconds, 0.0)
+    return render.seconds / render.iteration * max(render.iterations - render.iteration, 0)
 
 
 def _finite(value: float | None) -> float | None:

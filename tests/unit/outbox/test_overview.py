@@ -39,6 +39,16 @@ def overview(
     )
 
 
+def test_without_a_worker_at_hand_the_time_left_is_what_the_last_report_expected(
+    ledger: Ledger, add_job: AddJob
+) -> None:
+    add_job("a1")
+    ledger.begin_attempt("a1.0", 1)
+    ledger.progress("a1.0", Progress(20, 25, 1.5e6, 4.0, 0, 0, expected_seconds=90.0))
+    ((render,),) = (job["renders"] for job in overview(ledger)["running"])
+    assert render["seconds_left"] == 86, "the scales to come are slower: not 4 s / 20 x 180"
+
+
 def test_the_overview_sorts_jobs_by_what_they_wait_for(ledger: Ledger, add_job: AddJob) -> None:
     for job_id, name in [("a1", "running"), ("a2", "queued"), ("a3", "held"), ("a4", "done")]:
         add_job(job_id, name)
