@@ -27,7 +27,12 @@ def error_text(job: JobRow, renders: Sequence[RenderRow]) -> str:
         for render in failed:
             lines += [f"{render.title}: {render.reason}", ""]
     lines.append(
-        f"What to do: mend {layout.JOB_FILE}, which has every setting of the job, {_AGAIN}"
+        f"What to do: mend the picture, or {layout.JOB_FILE}, which has every setting of the job, "
+        f"and put {layout.JOB_FILE} into the inbox again."
     )
-    lines.append("Or, if the cause is gone: put an empty file called retry into this folder.")
+    # The pictures are frozen: whoever has mended one would be told the same again.
+    lines.append(
+        "Or, if the cause was not in them and is gone: put an empty file called retry into this "
+        "folder. It takes the pictures as they were when the job was accepted."
+    )
     return "\n".join(lines) + "\n"

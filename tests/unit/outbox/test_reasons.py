@@ -24,7 +24,9 @@ def test_a_failed_job_is_told_how_to_be_retried(ledger: Ledger, add_job: AddJob)
     ledger.fail_render("a1.0", "the worker died three times")
     text = error_text(ledger.job("a1"), ledger.renders("a1"))
     assert "The job skyline failed.\n\nthe worker died three times\n" in text
+    assert "mend the picture, or job.yaml" in text
     assert "put an empty file called retry into this folder" in text
+    assert "takes the pictures as they were when the job was accepted" in text
 
 
 def test_of_several_renders_each_failed_one_has_its_reason(ledger: Ledger, add_job: AddJob) -> None:
