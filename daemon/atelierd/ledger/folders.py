@@ -18,11 +18,12 @@ def safe_folder(name: str) -> str:
     """Return a folder name made from `name` that Linux, Windows and macOS all accept.
 
     It is NFC, at most MAX_CHARACTERS long, has no control or reserved characters, neither starts
-    nor ends with a dot or space, and is no device name of Windows. An empty name becomes `job`.
+    nor ends with a dot or space, and is no device name of Windows. It does not start with `-`,
+    which would make an option of it in `atelierd show` and `rm`. An empty name becomes `job`.
     """
     text = unicodedata.normalize("NFC", name)
     text = "".join("-" if _is_forbidden(character) else character for character in text)
-    text = _shorten(" ".join(text.split()).strip(". ~"))
+    text = _shorten(" ".join(text.split()).lstrip("-. ~").rstrip(". ~"))
     if _RESERVED.fullmatch(text):
         text = f"_{text}"
     # Composing once more: cutting or replacing may have brought marks together.

@@ -16,7 +16,9 @@ from atelierd.ledger.folders import MAX_BYTES, MAX_CHARACTERS, folder_key, numbe
         ("  Night sky, no. 2  ", "Night sky, no. 2"),
         ('a<b>c:d"e/f\\g|h?i*j', "a-b-c-d-e-f-g-h-i-j"),
         ("trailing. . .", "trailing"),
-        ("../../etc/passwd", "-..-etc-passwd"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("--help", "help"),
+        ("- -", "job"),
         (".hidden", "hidden"),
         ("~lock", "lock"),
         ("CON", "_CON"),
@@ -49,7 +51,7 @@ def test_any_name_becomes_a_folder_name_that_every_client_accepts(name: str) -> 
     assert not set(folder) & set('<>:"/\\|?*')
     assert all(unicodedata.category(c) not in ("Cc", "Cs") for c in folder)
     assert folder == unicodedata.normalize("NFC", folder)
-    assert folder[0] not in ". ~"
+    assert folder[0] not in "-. ~"
     assert folder[-1] not in ". "
     assert safe_folder(folder) == folder
 
