@@ -41,8 +41,11 @@ def count(number: int, thing: str) -> str:
 
 
 def size(amount: float) -> str:
-    """Return bytes as `58.9 MB` or `3.1 GB`."""
-    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{amount / 1e6:,.1f} MB"
+    """Return bytes as `812 bytes`, `8.6 kB`, `58.9 MB` or `3.1 GB`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount >= unit:
+            return f"{amount / unit:,.1f} {name}"
+    return f"{amount:,.0f} bytes"
 
 
 def first_line(text: str) -> str:

@@ -30,5 +30,7 @@ def test_paces(seconds: float | None, text: str) -> None:
 def test_counts_and_sizes() -> None:
     assert words.count(1, "job") == "1 job"
     assert words.count(3000, "job") == "3,000 jobs"
+    assert words.size(25) == "25 bytes"
+    assert words.size(8_631) == "8.6 kB"
     assert words.size(58_861_616) == "58.9 MB"
     assert words.size(3.1e9) == "3.1 GB"
