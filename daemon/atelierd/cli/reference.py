@@ -15,7 +15,7 @@ from atelierd.exits import Exit
 
 
 def command_table() -> str:
-    """Return a row for each command: how it is called, what it does, whether it has `--json`."""
+    """Return a row for each command: what it needs, what it does, whether it has `--json`."""
     rows = ["| command | | `--json` |", "| --- | --- | --- |", *_commands(app, "")]
     return "\n".join(rows) + "\n"
 
@@ -40,7 +40,12 @@ def _commands(group: typer.Typer, prefix: str) -> Iterator[str]:
             for parameter in command.params
             if parameter.param_type_name == "argument"
         ]
-        call = " ".join([f"atelierd {prefix}{name}", *arguments])
+        needed = [
+            f"{max(parameter.opts, key=len)} {parameter.metavar or str(parameter.name).upper()}"
+            for parameter in command.params
+            if parameter.param_type_name == "option" and parameter.required
+        ]
+        call = " ".join([f"atelierd {prefix}{name}", *arguments, *needed])
         words = (command.help or "").partition("\n\n")[0].replace("\n", " ").strip()
         yield f"| `{call}` | {words} | {'yes' if '--json' in names else ''} |"
 

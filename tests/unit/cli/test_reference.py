@@ -6,7 +6,12 @@ from atelierd.exits import Exit
 
 def test_every_command_is_listed_with_how_it_is_called() -> None:
     table = command_table()
-    for call in ("atelierd init DIR", "atelierd show JOB", "atelierd weights check FILE"):
+    for call in (
+        "atelierd init DIR",
+        "atelierd show JOB",
+        "atelierd weights check FILE",
+        "atelierd render CONTENT STYLE --output DIR",
+    ):
         assert f"| `{call}` |" in table
     rows = [row for row in table.splitlines()[2:] if "| yes |" in row]
     with_json = {row.split("`")[1].removeprefix("atelierd ").split(" JOB")[0] for row in rows}
