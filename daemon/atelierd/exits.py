@@ -18,7 +18,6 @@ class Exit(IntEnum):
         "another daemon has the inbox, or another program the address; weights or CNTK cannot be "
         "had",
     )
-    "be had"
     INTERNAL = 70, "a bug of atelierd's own"
     KEPT_FROM_WORK = 75, "share, disk or schedule kept work from being done; later it may go"
     CONFIG = 78, "the configuration is missing or wrong"

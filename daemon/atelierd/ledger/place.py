@@ -75,8 +75,8 @@ def refuse_network(folder: Path, mountinfo: str | None = None) -> None:
     raise ConfigError(
         f"{folder}: the state folder lies on a {mount.kind} file system ({mount.source}, mounted "
         f"at {mount.point}). The ledger must be on a local disk: on a network or FUSE file system "
-        "its locks and its write-ahead log cannot be trusted. Set state_folder to a folder on a "
-        "disk of this machine, for example /var/lib/atelierd"
+        "its locks and its write-ahead log cannot be trusted. Set `state` to a folder on a disk "
+        "of this machine, for example /var/lib/atelierd"
     )
 
 

@@ -49,7 +49,7 @@ def test_of_two_mounts_on_one_point_the_later_one_counts() -> None:
     [("/mnt/share/state", "cifs"), ("/data", "nfs4"), ("/home/anna/cloud/x", "fuse.sshfs")],
 )
 def test_a_state_folder_on_the_network_is_refused_with_the_reason(folder: str, kind: str) -> None:
-    with pytest.raises(ConfigError, match=f"{folder}: .* on a {kind} file system .* local disk"):
+    with pytest.raises(ConfigError, match=f"{folder}: .* on a {kind} file system .* Set `state`"):
         refuse_network(Path(folder), MOUNTS)
 
 
