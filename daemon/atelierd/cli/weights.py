@@ -13,6 +13,8 @@ from atelierd.cli import words
 from atelierd.cli.configuration import ConfigOption, surroundings
 from atelierd.cli.options import JsonOption
 from atelierd.cli.terminal import grid, plain, say, say_json, say_table, stderr, stdout
+from atelierd.errors import WeightsError
+from atelierd.exits import Exit
 
 if TYPE_CHECKING:
     from atelierd.weights.network import Network
@@ -88,7 +90,12 @@ def check(
     from atelierd.weights.catalog import OXFORD_VGG16_SHA256
     from atelierd.weights.reader import load_weights
 
-    weights = load_weights(file)
+    try:
+        weights = load_weights(file)
+    except WeightsError as error:
+        # Not that weights cannot be had: what was looked at is wrong.
+        typer.echo(f"atelierd: {error}", err=True)
+        raise typer.Exit(Exit.FAILED) from error
     is_oxford = weights.sha256 == OXFORD_VGG16_SHA256
     if as_json:
         say_json(

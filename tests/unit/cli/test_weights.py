@@ -46,7 +46,7 @@ def test_a_file_is_told_by_what_is_in_it(
     assert "SHA-256" in outcome.out
     (tmp_path / "notes.txt").write_text("hello")
     outcome = command("weights", "check", "notes.txt")
-    assert outcome.code == Exit.UNAVAILABLE
+    assert outcome.code == Exit.FAILED
     assert "not a file of network weights" in outcome.err
 
 
