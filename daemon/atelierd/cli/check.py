@@ -120,10 +120,22 @@ def _renders(
         listed = "\n".join(f"  {shown(one)}" for one in error.missing)
         raise JobFault(
             f"{source}: the job would wait for files that are not there:\n{listed}\n"
-            f"Paths go by the job file's folder, then by {root.path}"
+            f"{_paths_go_by(root.path, here)}"
         ) from error
     except JobFault as fault:
         raise JobFault(told(fault, data, str(source))) from fault
+
+
+def _paths_go_by(root: Path, here: Surroundings) -> str:
+    """Say where the files of a job were looked for, and where a daemon would look."""
+    inbox = here.settings.inbox if here.settings else None
+    if inbox is None or root.resolve() == inbox.resolve():
+        return f"Paths go by the job file's folder, then by {shown(str(root))}"
+    return (
+        f"Looked for in {shown(str(root))}, for the job file does not lie in the inbox. To go by "
+        f"what is in {shown(str(inbox))}, copy it there under a name that the daemon passes over, "
+        "such as job.yaml.tmp, and check that"
+    )
 
 
 def _tell_sizes(

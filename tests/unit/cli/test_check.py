@@ -70,6 +70,16 @@ def test_paths_go_by_the_inbox_that_is_named_or_by_the_files_own_folder(
     assert "does not lie in" in outcome.err
 
 
+def test_a_job_file_outside_of_the_inbox_is_told_how_to_be_checked_inside(
+    command: Command, inbox: Path, tmp_path: Path
+) -> None:
+    text = "content: photo.png\nstyle: painting.png\n"
+    outcome = command("check", job(tmp_path / "elsewhere", text))
+    assert outcome.code == Exit.FAILED
+    assert f"what is in {inbox}" in outcome.err
+    assert command("check", job(inbox, text, "job.yaml.tmp")).code == 0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
