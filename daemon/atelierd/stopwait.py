@@ -29,8 +29,10 @@ class StopWait:
         self._until: float | None = None
 
     def for_iteration(self, future: Future[Any]) -> bool:
-        """Wait for an iteration, and return whether it is done."""
+        """Wait for an iteration, asking once for time, and return whether it is done."""
         if self._until is None:
+            # The manager counts from the signal, which was heard at the end of a turn.
+            self._ask_for(ITERATION_PATIENCE + MORE_TIME)
             self._until = time.monotonic() + ITERATION_PATIENCE.total_seconds()
         return self._wait(future, self._until)
 
