@@ -8,6 +8,8 @@ PYTEST := $(BIN)/python -m pytest
 
 # Waits for a window of the clock's minutes to end: nothing for every change.
 HOURS := tests/integration/test_schedule.py
+# Tests that mostly wait, for a daemon to settle or to come up again: two at a time.
+TWO := --numprocesses 2 --dist worksteal
 AXE := build/axe-core/package/axe.min.js
 
 .PHONY: help install demo test lint types unit browser shares boot cluster faults soak race gallery \
@@ -54,7 +56,7 @@ $(AXE):
 
 # The daemon killed, starved and cut off from its share in every way that we could think of.
 faults: install
-	$(PYTEST) tests/faults $(HOURS)
+	$(PYTEST) $(TWO) tests/faults $(HOURS)
 
 # Hours of everything at once: is the daemon's memory flat, is a descriptor leaked, is all in order?
 soak: install

@@ -127,6 +127,8 @@ class OpenGuard:
         if not self._roots or event not in ("open", "os.listdir", "os.scandir"):
             return
         path = arguments[0]
+        if event == "os.listdir" and path in sys.path:
+            return  # Python looks for a module there.
         if isinstance(path, (str, bytes)) and not getattr(self._inside, "now", False):
             self._check(os.path.realpath(os.fsdecode(path)))
 
