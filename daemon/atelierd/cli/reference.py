@@ -45,7 +45,8 @@ def _commands(group: typer.Typer, prefix: str) -> Iterator[str]:
             for parameter in command.params
             if parameter.param_type_name == "option" and parameter.required
         ]
-        call = " ".join([f"atelierd {prefix}{name}", *arguments, *needed])
+        # In a table even code may have no bar that is not escaped.
+        call = " ".join([f"atelierd {prefix}{name}", *arguments, *needed]).replace("|", "\\|")
         words = (command.help or "").partition("\n\n")[0].replace("\n", " ").strip()
         yield f"| `{call}` | {words} | {'yes' if '--json' in names else ''} |"
 

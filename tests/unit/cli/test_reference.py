@@ -18,6 +18,10 @@ def test_every_command_is_listed_with_how_it_is_called() -> None:
     assert {"status", "jobs", "show", "check", "doctor [DIR]", "weights check FILE"} <= with_json
 
 
+def test_a_bar_in_a_call_makes_no_cell() -> None:
+    assert r"| `atelierd backup FILE\|DIR` |" in command_table()
+
+
 def test_every_exit_code_is_listed() -> None:
     assert exit_table().count("\n") == len(Exit) + 2
     assert "| 75 | share, disk or schedule kept work from being done" in exit_table()
