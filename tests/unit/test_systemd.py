@@ -62,6 +62,7 @@ def test_the_manager_hears_that_it_lives_and_for_how_long_it_needs_more_time(
         ("", "", None),
         ("soon", "", None),
     ],
+    ids=["any", "this", "another", "none", "empty", "no number"],
 )
 def test_the_watchdog_is_the_one_that_asks_this_process(
     monkeypatch: pytest.MonkeyPatch, period: str, process: str, expected: timedelta | None

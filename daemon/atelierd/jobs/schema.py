@@ -24,6 +24,7 @@ from pydantic import (
 from atelierd.errors import JobFault
 from atelierd.jobs.relative import relative_path
 from atelierd.schedule.reading import check_moment
+from atelierd.wording import shown
 
 #: Sides of a picture in pixels: five poolings leave nothing of less than 32.
 SMALLEST_SIDE, LARGEST_SIDE = 32, 32_768
@@ -45,7 +46,16 @@ Color = Literal["style", "keep", "match"]
 RecipeName = Literal["novak-nikulin", "gatys"]
 
 
+#: What word processors make of quotes: to YAML they are letters of the name.
+_TYPOGRAPHIC = re.compile("[\u201c\u201e\u201d\u00ab\u00bb\u2018\u201a\u2019\u2039\u203a]")
+
+
 def _path(text: str) -> str:
+    if len(text) > 1 and _TYPOGRAPHIC.match(text[0]) and _TYPOGRAPHIC.match(text[-1]):
+        raise ValueError(
+            f"{shown(text)} has typographic quotes around it, which YAML takes for a part of the "
+            "name; write straight ones, or none"
+        )
     try:
         relative_path(text)
     except JobFault as fault:

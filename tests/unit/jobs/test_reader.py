@@ -204,6 +204,8 @@ def test_a_key_without_a_value_is_refused(key: str) -> None:
     ("value", "words"),
     [
         ("/etc/passwd", "is an absolute path"),
+        ("\u201ca.png\u201d", "has typographic quotes around it"),
+        ("\u00aba.png\u00bb", "write straight ones, or none"),
         ("../../b.jpg", "climbs out with .."),
         ("C:\\b.jpg", "has a drive letter"),
         ("\\\\server\\b.jpg", "is a network path"),
@@ -211,7 +213,7 @@ def test_a_key_without_a_value_is_refused(key: str) -> None:
         ("[a.jpg, {../b.jpg: 1}]", "climbs out with .."),
     ],
 )
-def test_a_path_that_leads_out_is_refused_with_its_line(value: str, words: str) -> None:
+def test_a_path_that_cannot_be_meant_is_refused_with_its_line(value: str, words: str) -> None:
     for key in ("content", "style", "init"):
         if value.startswith("[") and key != "style":
             continue
