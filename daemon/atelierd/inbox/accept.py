@@ -109,9 +109,12 @@ class Acceptance:
         self._timetable = timetable
         self._root = Root(inbox)
 
-    def accept(self, candidate: Candidate, wall: datetime) -> Accepted | None:
-        """Bring a job into the ledger; None if it is there already. `wall` is in UTC.
+    def accept(
+        self, candidate: Candidate, wall: datetime, tell: Callable[[Accepted], None]
+    ) -> None:
+        """Bring a job into the ledger, unless it is there already. `wall` is in UTC.
 
+        `tell` is told as soon as it is there: what fails afterwards takes nothing of that back.
         Raises NotReadyError if it is not ready after all (ImmovableError if a person has to act),
         ConfigError if a preset is broken, WorldFault; called again later, it goes on.
         """
@@ -119,15 +122,13 @@ class Acceptance:
         if job.job_id is None:
             job = self.claim(job, new_job_id(job.source, wall, self._used))
         assert job.job_id is not None
-        accepted = None
         if not self._recorded(job.job_id):
             new = self._freeze(replace(candidate, job=job), job.job_id, wall)
             failpoint("accept.frozen")
             self._ledger.add_job(new, self._folder_taken)
             failpoint("accept.recorded")
-            accepted = Accepted(job.job_id, job.source, len(new.renders), new.failure)
+            tell(Accepted(job.job_id, job.source, len(new.renders), new.failure))
         self.release(job)
-        return accepted
 
     def claim(self, job: FoundJob, job_id: str) -> FoundJob:
         """Step 1: move the job file into the folder of its id."""

@@ -172,12 +172,16 @@ class Inbox:
             self._acceptance.tidy(job_id)
 
     def _accept(self, accepted: list[Accepted], wall: datetime) -> None:
+        def tell(one: Accepted) -> None:
+            accepted.append(one)
+            _log(one)
+
         until = self.clock() + self.plan.acceptance_box.total_seconds()
         while self._ready:
             self._check_space()
             candidate = self._ready.popleft()
             try:
-                one = self._acceptance.accept(candidate, wall)
+                self._acceptance.accept(candidate, wall, tell)
             except ImmovableError as error:
                 self._put_off(candidate, WaitKind.PASSED_OVER, str(error))
             except NotReadyError as error:
@@ -188,10 +192,6 @@ class Inbox:
                 self._put_off(candidate, WaitKind.FAILING, str(fault))
             except ConfigError as error:
                 self._put_off(candidate, WaitKind.PASSED_OVER, f"waiting for a preset: {error}")
-            else:
-                if one is not None:
-                    accepted.append(one)
-                    _log(one)
             if self.clock() >= until:
                 break
 

@@ -140,6 +140,26 @@ def test_a_state_folder_that_fills_up_during_acceptance_loses_and_doubles_nothin
     assert len(world.jobs()) == 1
 
 
+def test_a_job_whose_claim_the_share_does_not_let_go_is_told_once_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> Any:
+        raise OSError(errno.EHOSTDOWN, os.strerror(errno.EHOSTDOWN))
+
+    world.put("skyline.yaml", "content: photo.png\n")
+    world.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing)
+        # What nobody is told of is shown nowhere: a refused job would fail without a word.
+        (accepted,) = world.turn(5).accepted
+        assert "style" in (accepted.failure or "")
+        assert not world.turn(60).accepted
+    for _ in range(3):
+        assert not world.turn(60).accepted
+    assert [job.id for job in world.jobs()] == [accepted.job_id]
+    assert not list(world.inbox.glob("**/*.yaml"))
+
+
 def test_rule_18_jobs_that_fail_do_not_stop_the_others(world: World) -> None:
     world.pictures()
     for number in range(4):
