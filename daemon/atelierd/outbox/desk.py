@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 _SHOWN = "shown"
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.HELD)
+_FINISHED = (JobState.FAILED, JobState.CANCELLED, JobState.DONE)
 
 #: How often the outbox's own `status.json` and that of a job that only makes progress is written.
 WRITE_EVERY = timedelta(seconds=5)
@@ -90,9 +91,10 @@ class Desk:
         self._written_at: dict[str, float] = {}
         self._undrawable: set[str] = set()
         self._states: dict[str, JobState] = {}
-        jobs = ledger.jobs(UNFINISHED) + ledger.jobs(
-            (JobState.FAILED, JobState.CANCELLED, JobState.DONE), FINISHED_LOOKED_AT
-        )
+        finished = ledger.jobs(_FINISHED)
+        # However many they are: nobody has been told a word of those that were never shown.
+        unshown = [job for job in finished[FINISHED_LOOKED_AT:] if not self._was_shown(job)]
+        jobs = ledger.jobs(UNFINISHED) + finished[:FINISHED_LOOKED_AT] + unshown
         self._changed = dict.fromkeys(job.id for job in jobs)
 
     def changed(self, job_id: str) -> None:
@@ -139,6 +141,12 @@ class Desk:
         self._write_overview(waiting, trouble, seconds_left, until, last=last)
         if faults:
             raise faults[0]
+
+    def _was_shown(self, job: JobRow) -> bool:
+        """Whether a finished job has been shown, as one has whose files were swept since."""
+        path = job_file_path(self._state, job.id)
+        with as_world_fault(path):
+            return path.with_name(_SHOWN).exists() or not path.exists()
 
     def _is_due(self, job_id: str, now: float) -> bool:
         """Whether to show a job now: at once when its state changes, else not too often."""

@@ -14,6 +14,7 @@ from atelierd.jobs.frozen import job_file_path
 from atelierd.ledger import Ledger
 from atelierd.ledger.rows import JobRow, NewJob, NewRender, Progress
 from atelierd.ledger.states import Action, JobState
+from atelierd.outbox import desk
 from atelierd.outbox.desk import Desk
 from atelierd.share import MARKER_NAME
 
@@ -261,6 +262,26 @@ def test_rule_20_after_a_restart_everything_is_shown_as_the_ledger_has_it(bench:
     bench.turn()
     assert bench.status("a")["state"] == "held" and bench.status("b")["state"] == "failed"
     assert (bench.outbox / "b" / "error.txt").exists()
+
+
+def test_rule_20_of_however_many_jobs_each_is_shown_that_was_not_before_a_restart(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "FINISHED_LOOKED_AT", 2)
+    for number in range(6):
+        bench.add(f"job{number}", failure="line 3: style: missing")
+    bench.turn(box=-1.0)
+    bench.start_anew()
+    bench.turn()
+    for number in range(6):
+        assert (bench.outbox / f"job{number}" / "error.txt").exists()
+    # What was shown is the people's: of a long past only the newest are looked at again.
+    for number in range(6):
+        (bench.outbox / f"job{number}").rename(bench.outbox.parent / f"fetched{number}")
+    job_file_path(bench.state, "job0").unlink()
+    bench.start_anew()
+    bench.turn()
+    assert not list(bench.outbox.glob("job*"))
 
 
 def test_a_finished_jobs_folder_that_was_taken_away_is_not_made_again(bench: Bench) -> None:
