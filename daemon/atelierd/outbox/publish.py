@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 #: Bytes of a manifest that are read; one of 1,000 renders with 10 snapshots each has about 3 MB.
 LONGEST_MANIFEST = 64 * 2**20
 #: Iterations that the manifest tells of each render, evenly spaced; its own receipt has them all.
-#: So a thousand renders of any length stay within LONGEST_MANIFEST.
+#: Of many renders it tells less, down to the first and the last, to stay within LONGEST_MANIFEST.
 COURSE_AT_MOST = 400
 _CHUNK = 2**20
 
@@ -124,9 +124,9 @@ def publish_result(folder: JobFolder, result: RenderResult) -> None:
     """
     with _manifest_lock, opened(folder) as here:
         renders = {entry["title"]: entry for entry in _entries(here, folder.job_id)}
-        renders[result.title] = _entry(result)
+        renders[result.title] = asdict(result)
         entries = sorted(renders.values(), key=lambda entry: entry["index"])
-        durable.write_text(here / layout.RESULT, _manifest(folder.job_id, entries))
+        durable.write_bytes(here / layout.RESULT, _fitting(folder.job_id, entries))
     failpoint("publish.manifest")
 
 
@@ -167,21 +167,38 @@ def write_status(folder: JobFolder, status: Mapping[str, Any]) -> None:
         durable.write_json(here / layout.STATUS, status)
 
 
-def _entry(result: RenderResult) -> dict[str, Any]:
-    """Return what the manifest has of a render: of a long course only a part."""
-    entry = asdict(result)
-    trace = entry["receipt"].get("trace", ())
-    if len(trace) > COURSE_AT_MOST:
+def _fitting(job_id: str, entries: Sequence[dict[str, Any]]) -> bytes:
+    """Return the manifest with as much of the courses as fits into LONGEST_MANIFEST.
+
+    What is longer could not be read again, and the next render's would be the only one in it.
+    """
+    longest = COURSE_AT_MOST
+    while True:
+        for entry in entries:
+            _shorten_course(entry, longest)
+        # What somebody has written into it that is no text stays the escape that it was.
+        manifest = _manifest(job_id, entries).encode(errors="backslashreplace")
+        if len(manifest) <= LONGEST_MANIFEST or longest <= 2:
+            return manifest
+        longest //= 2
+
+
+def _shorten_course(entry: dict[str, Any], longest: int) -> None:
+    """Keep of a render's course only so many iterations, the first and the last among them.
+
+    Of an entry that somebody has edited, only if there is one.
+    """
+    receipt = entry.get("receipt")
+    trace = receipt.get("trace") if isinstance(receipt, dict) else None
+    if isinstance(receipt, dict) and isinstance(trace, list) and len(trace) > longest:
         last = len(trace) - 1
-        kept = [trace[i * last // (COURSE_AT_MOST - 1)] for i in range(COURSE_AT_MOST)]
-        entry["receipt"]["trace"] = kept
-    return entry
+        receipt["trace"] = [trace[i * last // (longest - 1)] for i in range(longest)]
 
 
 def _manifest(job_id: str, entries: Sequence[Mapping[str, Any]]) -> str:
     """Return the manifest with a line for each render.
 
-    A thousand renders with their courses have 25 MB: indented, they would be twice as long and
+    A thousand renders with their courses may fill it: indented, they would be twice as long and
     take ten times as long to write, after each render again.
     """
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
@@ -209,10 +226,16 @@ def _is_entry(entry: Any) -> bool:
         return (
             isinstance(entry["title"], str)
             and isinstance(entry["index"], int)
-            and all(isinstance(f.name, str) and Path(f.name).name == f.name for f in files)
+            and all(_is_name(file.name) for file in files)
+            and all(isinstance(file.size, int) and isinstance(file.sha256, str) for file in files)
         )
     except (TypeError, KeyError, ValueError):
         return False
+
+
+def _is_name(name: Any) -> bool:
+    """Whether a file may be called so. Raises ValueError for what no disk has."""
+    return isinstance(name, str) and Path(name).name == name and b"\0" not in os.fsencode(name)
 
 
 def _describe(here: Path, name: str) -> PublishedFile | None:

@@ -14,12 +14,14 @@ import pytest
 from atelierd import durable
 from atelierd.errors import WorldFault
 from atelierd.ledger.rows import JobRow
+from atelierd.outbox import publish
 from atelierd.outbox.folder import JobFolder
 from atelierd.outbox.publish import (
     COURSE_AT_MOST,
     LONGEST_MANIFEST,
     PublishedFile,
     RenderResult,
+    listed_files,
     publish_page_file,
     publish_picture,
     publish_result,
@@ -190,6 +192,7 @@ def test_a_jobs_status_is_written_as_json(folder: JobFolder) -> None:
 _FINISH = """
 import sys
 from pathlib import Path
+from atelierd.outbox import publish
 from atelierd.outbox.folder import JobFolder
 from atelierd.outbox.publish import RenderResult, publish_picture, publish_result
 folder = JobFolder(Path(sys.argv[1]), "skyline", "a1")
@@ -260,6 +263,53 @@ def test_the_manifest_of_a_thousand_long_renders_stays_within_what_is_read_of_it
     assert len(told) == COURSE_AT_MOST and told == sorted(set(told))
     assert (told[0], told[-1]) == (1, 100_000)
     assert len(result.receipt["trace"]) == 100_000, "the render's own receipt has them all"
+
+
+@pytest.mark.parametrize(
+    "edit", [{"name": "a\0.png"}, {"name": "\ud800.png"}, {"size": []}, {"sha256": {}}]
+)
+def test_a_file_in_an_edited_manifest_that_no_disk_has_does_not_count(
+    folder: JobFolder, edit: dict[str, object]
+) -> None:
+    finish(folder, 0, "a")
+    edited = manifest(folder)
+    edited["renders"][0]["files"][0] |= edit  # type: ignore[index]
+    (folder.path / "result.json").write_text(json.dumps(edited))
+    assert not verify_manifest(folder, "a")
+    assert not set(listed_files(folder.path, folder.job_id))
+    finish(folder, 1, "b")
+    assert verify_manifest(folder, "b")
+
+
+def test_what_is_no_text_in_an_edited_manifest_keeps_nothing_from_being_published(
+    folder: JobFolder,
+) -> None:
+    finish(folder, 0, "a")
+    edited = manifest(folder)
+    edited["renders"][0]["receipt"] = {"engine": "\ud800"}  # type: ignore[index]
+    (folder.path / "result.json").write_text(json.dumps(edited))
+    finish(folder, 1, "b")
+    assert verify_manifest(folder, "a") and verify_manifest(folder, "b")
+    assert manifest(folder)["renders"][0] == edited["renders"][0]  # type: ignore[index]
+
+
+def test_of_however_many_renders_each_stays_in_the_manifest(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "LONGEST_MANIFEST", 100_000)
+    trace = [{"iteration": i, "value": 1 / i, "style": 1 / (i + 7)} for i in range(1, 401)]
+    for index in range(40):
+        title = f"é{index}"
+        file = publish_picture(folder, f"{title}.png", b"pixels")
+        publish_result(folder, RenderResult(index, title, (file,), {"trace": trace}))
+        assert (folder.path / "result.json").stat().st_size <= 100_000
+    assert all(verify_manifest(folder, f"é{index}") for index in range(40))
+    entries = json.loads((folder.path / "result.json").read_text())["renders"]
+    assert [entry["index"] for entry in entries] == list(range(40))
+    for entry in entries:
+        told = [one["iteration"] for one in entry["receipt"]["trace"]]
+        assert (told[0], told[-1]) == (1, 400) and told == sorted(set(told))
+    assert len(trace) == 400, "the render's own receipt has them all"
 
 
 def test_a_course_of_ordinary_length_is_told_whole(folder: JobFolder) -> None:
