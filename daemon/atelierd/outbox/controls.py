@@ -19,8 +19,7 @@ from atelierd import durable
 from atelierd.failpoints import failpoint
 from atelierd.ledger.states import Action
 from atelierd.outbox import layout
-from atelierd.outbox.folder import JobFolder, opened
-from atelierd.worldfaults import as_world_fault
+from atelierd.outbox.folder import JobFolder, all_as_world_fault, opened
 
 #: Windows hides `.txt` and adds it to what people type, sometimes over what they have typed.
 _NAME = re.compile(rf"({'|'.join(Action)})(\.txt){{0,2}}", re.IGNORECASE)
@@ -77,7 +76,7 @@ class ControlScanner:
         found: list[Control] = []
         seen: dict[Path, _Seen] = {}
         for folder in folders:
-            with as_world_fault(folder.path):
+            with all_as_world_fault(folder.path):
                 try:
                     memory = self._memory(folder, now)
                     controls = [] if self._is_quiet(memory, now) else self._list(folder)

@@ -134,6 +134,9 @@ class Desk:
                     complete = self._show(job_id, seconds_left, until)
                 except WorldFault as fault:
                     faults.append(fault)
+                except OSError as error:
+                    # Of the state folder's disk, and none that is known.
+                    faults.append(WorldFault(f"{self._state}: {error}"))
                 # To the end of the line, if it is to be done again.
                 self._changed.pop(job_id)
                 if not complete:

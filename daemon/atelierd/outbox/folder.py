@@ -82,7 +82,7 @@ def open_job_folder(outbox: Path, job: JobRow, job_file: bytes) -> JobFolder:
     is not there or cannot be written.
     """
     folder = folder_of(outbox, job)
-    with opened_outbox(outbox) as root, _world(folder.path):
+    with opened_outbox(outbox) as root, all_as_world_fault(folder.path):
         if not os.path.lexists(root / folder.name):
             _make(root, folder, job_file)
         try:
@@ -123,7 +123,7 @@ def opened_outbox(outbox: Path) -> Iterator[Path]:
     Gives a path that stays the same folder during the block. Raises WorldFault if the share is
     gone or anything in the block meets an OSError.
     """
-    with _world(outbox):
+    with all_as_world_fault(outbox):
         try:
             descriptor = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
@@ -145,7 +145,11 @@ def opened(folder: JobFolder) -> Iterator[Path]:
     Raises FolderLostError if it is gone or not the job's any more, WorldFault if the share is
     gone or anything in the block meets an OSError.
     """
-    with opened_outbox(folder.outbox) as root, _world(folder.path), _ours(root, folder) as here:
+    with (
+        opened_outbox(folder.outbox) as root,
+        all_as_world_fault(folder.path),
+        _ours(root, folder) as here,
+    ):
         yield here
 
 
@@ -238,8 +242,8 @@ def _ours(root: Path, folder: JobFolder) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _world(path: Path) -> Iterator[None]:
-    """Every OSError while writing to a verified folder is the world's; it must not end the loop."""
+def all_as_world_fault(path: Path) -> Iterator[None]:
+    """Every OSError in the outbox is the world's, named or not; it must not end the loop."""
     try:
         with as_world_fault(path):
             yield

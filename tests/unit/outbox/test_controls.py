@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -195,14 +196,26 @@ def test_nothing_is_answered_into_a_folder_that_is_not_the_jobs(
     assert not (other.path / "answer.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EIO, "reports an error"),
+        (errno.EUCLEAN, "Structure needs cleaning"),
+        (errno.EKEYEXPIRED, "Key has expired"),
+    ],
+)
 def test_a_share_that_fails_is_a_fault_of_the_world(
-    folder: JobFolder, scanner: ControlScanner, monkeypatch: pytest.MonkeyPatch
+    folder: JobFolder,
+    scanner: ControlScanner,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    words: str,
 ) -> None:
     def broken(path: Path) -> os.stat_result:
-        raise OSError(5, "Input/output error")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "lstat", broken)
-    with pytest.raises(WorldFault, match="reports an error"):
+    with pytest.raises(WorldFault, match=words):
         scanner.scan([folder])
 
 

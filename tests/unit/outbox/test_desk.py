@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,6 +208,27 @@ def test_rule_18_a_folder_that_cannot_be_written_hides_no_other(bench: Bench) ->
     in_the_way.rmdir()
     bench.turn(10)
     assert bench.status("b")["state"] == "held" and not bench.desk.is_behind
+
+
+def test_a_job_file_that_the_disk_cannot_read_ends_nothing_and_hides_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job in ("a", "b"):
+        bench.add(job)
+    read = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        if path == job_file_path(bench.state, "a"):
+            raise OSError(errno.EUCLEAN, "Structure needs cleaning")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", reading)
+        with pytest.raises(WorldFault, match="needs cleaning"):
+            bench.turn()
+    assert bench.status("b")["state"] == "queued" and bench.desk.is_behind
+    bench.turn()
+    assert bench.status("a")["state"] == "queued"
 
 
 def test_an_answer_that_cannot_be_written_keeps_no_other_job_waiting(bench: Bench) -> None:
