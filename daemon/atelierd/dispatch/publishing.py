@@ -8,7 +8,7 @@ or, the same, in both.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from atelierd.ledger.telling import about_render
 from atelierd.outbox import layout
 from atelierd.outbox.errors import FolderLostError
 from atelierd.outbox.folder import JobFolder, place_job
-from atelierd.outbox.provenance import note_published
+from atelierd.outbox.provenance import note_published, noted_pictures
 from atelierd.outbox.publish import (
     PublishedFile,
     RenderResult,
@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 #: Is told of each picture that has been published.
 Note = Callable[[PublishedFile], None]
+#: Gives by name the pictures that have been published.
+Noted = Callable[[], Mapping[str, Collection[PublishedFile]]]
 
 _SNAPSHOT = "snapshot-"
 _RESULT = "result"
@@ -85,7 +87,8 @@ class Publisher:
 
         def publish(folder: JobFolder, work: Path) -> None:
             title, note = running.render.title, self._note(running)
-            publish_finished(folder, running.render.index, title, work, receipt, note)
+            noted = partial(noted_pictures, self._plan.state, running.job.id)
+            publish_finished(folder, running.render.index, title, work, receipt, note, noted)
 
         self._publish(running, publish)
 
@@ -146,10 +149,12 @@ def publish_finished(
     work: Path,
     receipt: dict[str, Any],
     note: Note = lambda _: None,
+    noted: Noted = dict,
 ) -> None:
     """Publish a finished render: its pictures, then its entry in `result.json`.
 
-    Snapshots that people have removed meanwhile are not listed. Raises WorldFault, FolderLostError.
+    Snapshots that people have removed or changed meanwhile are not listed: what is listed is the
+    daemon's, which may remove it. Raises WorldFault, FolderLostError.
     """
     publish_snapshots(folder, title, work, note)
     publish_previews(folder, index, work)
@@ -159,9 +164,10 @@ def publish_finished(
     (path,) = results
     extension = path.suffix.lstrip(".")
     files = [publish_picture(folder, layout.result_name(title, extension), path)]
+    ours = noted()
     for iteration in receipt["snapshots"]:
         snapshot = published_file(folder, layout.snapshot_name(title, iteration, extension))
-        if snapshot is not None:
+        if snapshot is not None and snapshot in ours.get(snapshot.name, (snapshot,)):
             files.append(snapshot)
     result = RenderResult(index, title, tuple(files), receipt)
     publish_page_file(folder, layout.of_render(index, layout.RECEIPT), result.as_json().encode())

@@ -92,6 +92,15 @@ def note_published(state: Path, job_id: str, file: PublishedFile) -> None:
         notes.write(f"{line}\n")
 
 
+def noted_pictures(state: Path, job_id: str) -> Mapping[str, Collection[PublishedFile]]:
+    """Return by name the pictures that were put into the job's folder. Raises WorldFault."""
+    pictures: dict[str, set[PublishedFile]] = {}
+    with as_world_fault(state):
+        for file in _noted(state, job_id):
+            pictures.setdefault(file.name, set()).add(file)
+    return pictures
+
+
 def sealed_jobs(state: Path) -> list[str]:
     """Return the ids of the jobs whose folders are sealed."""
     return list({path.stem for path in (state / _SEALS).glob("*.*")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 Bench = Any
@@ -92,3 +94,19 @@ def test_a_job_whose_copy_is_lost_fails_in_words_and_the_next_goes_on(bench: Ben
     assert bench.state_of("a") == "failed" and "inbox again" in bench.ledger.job_by_id("a").reason
     bench.turn()
     assert bench.order.render_id == "b.0"
+
+
+def test_a_snapshot_that_a_person_has_changed_is_not_listed_as_the_daemons(bench: Bench) -> None:
+    bench.add("a")
+    bench.turn()
+    for iteration in (20, 30):
+        bench.picture(f"snapshot-0000{iteration}.png", b"%d" % iteration)
+    bench.end(bench.report(30, snapshots=2))
+    (bench.outbox / "a" / "a-0020.png").write_bytes(b"cropped by hand")
+    receipt = {"snapshots": [20, 30], "seconds": 1.0}
+    bench.end(replace(bench.finished(), receipt=receipt))
+    assert bench.state_of("a") == "done"
+    (entry,) = json.loads((bench.outbox / "a" / "result.json").read_text())["renders"]
+    # What is listed counts as the daemon's, and goes when the folder is old.
+    assert [file["name"] for file in entry["files"]] == ["a.png", "a-0030.png"]
+    assert (bench.outbox / "a" / "a-0020.png").read_bytes() == b"cropped by hand"
