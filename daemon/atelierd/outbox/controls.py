@@ -41,6 +41,8 @@ class Control:
     action: Action
     #: Name of the file as it was typed.
     name: str
+    #: Inode and modification time: another file of that name asks anew.
+    look: tuple[int, int]
 
 
 @dataclass
@@ -118,11 +120,12 @@ class ControlScanner:
                     if action is None or not entry.is_file(follow_symlinks=False):
                         continue
                     status = entry.stat(follow_symlinks=False)
-                    if (folder.path, status.st_ino, status.st_mtime_ns) not in self._undeletable:
-                        entries.append((status.st_mtime_ns, entry.name, action))
+                    look = (status.st_ino, status.st_mtime_ns)
+                    if (folder.path, *look) not in self._undeletable:
+                        entries.append((status.st_mtime_ns, entry.name, action, look))
         finally:
             os.close(descriptor)
-        return [Control(folder, action, name) for _, name, action in sorted(entries)]
+        return [Control(folder, action, name, look) for _, name, action, look in sorted(entries)]
 
     def answer(self, control: Control, text: str) -> None:
         """Say in `answer.txt` what was done, then delete the control file.

@@ -22,7 +22,7 @@ from atelierd.ledger.rows import JobRow
 from atelierd.ledger.states import Action, JobState, RenderState
 from atelierd.ledger.telling import about_job
 from atelierd.outbox import layout
-from atelierd.outbox.controls import ControlScanner
+from atelierd.outbox.controls import Control, ControlScanner
 from atelierd.outbox.errors import FolderLostError
 from atelierd.outbox.folder import folder_exists, folder_of, opened, place_job
 from atelierd.outbox.overview import (
@@ -82,6 +82,8 @@ class Desk:
         self._state = state
         self._clock = clock
         self._controls = ControlScanner(clock)
+        # What was done for control files whose answers cannot be written yet.
+        self._answers: dict[Control, str] = {}
         self._overview = OverviewWriter(outbox, WRITE_EVERY, clock)
         self._reports = ReportWriter(clock)
         self._index = IndexWriter(ledger, outbox, clock)
@@ -225,15 +227,19 @@ class Desk:
         pause = max(LOOK_AT_LEAST_EVERY, LOOK_EVERY * len(jobs))
         self._look_at = self._clock() + pause.total_seconds()
         by_id = {job.id: job for job in jobs}
-        for control in self._controls.scan(folder_of(self._outbox, job) for job in jobs):
+        found = self._controls.scan(folder_of(self._outbox, job) for job in jobs)
+        self._answers = {one: self._answers[one] for one in found if one in self._answers}
+        for control in found:
             job = by_id[control.folder.job_id]
             try:
                 # People may have put a folder of their own there; what it asks for is not heard.
                 with opened(control.folder):
                     pass
-                answer = self._act(control.action, job)
-                failpoint("control.acted")
-                self._controls.answer(control, answer)
+                if control not in self._answers:
+                    self._answers[control] = self._act(control.action, job)
+                    failpoint("control.acted")
+                self._controls.answer(control, self._answers[control])
+                del self._answers[control]
             except FolderLostError as error:
                 logger.warning("%s", error)
             except WorldFault as fault:

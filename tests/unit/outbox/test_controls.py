@@ -11,7 +11,7 @@ import pytest
 from atelierd.errors import WorldFault
 from atelierd.ledger.rows import JobRow
 from atelierd.ledger.states import Action
-from atelierd.outbox.controls import RELIST, SETTLE, Control, ControlScanner, action_of
+from atelierd.outbox.controls import RELIST, SETTLE, ControlScanner, action_of
 from atelierd.outbox.errors import FolderLostError
 from atelierd.outbox.folder import JobFolder, open_job_folder
 
@@ -64,9 +64,10 @@ def test_control_files_are_found_the_oldest_first(
     (folder.path / "Hold.txt").touch()
     (folder.path / "cancel").touch()
     os.utime(folder.path / "cancel", ns=(1, 1))
-    assert scanner.scan([folder]) == [
-        Control(folder, Action.CANCEL, "cancel"),
-        Control(folder, Action.HOLD, "Hold.txt"),
+    found = scanner.scan([folder])
+    assert [(one.folder, one.action, one.name) for one in found] == [
+        (folder, Action.CANCEL, "cancel"),
+        (folder, Action.HOLD, "Hold.txt"),
     ]
 
 

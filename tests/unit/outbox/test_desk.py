@@ -244,6 +244,33 @@ def test_an_answer_that_cannot_be_written_keeps_no_other_job_waiting(bench: Benc
     assert (bench.outbox / "b" / "answer.txt").read_text() == "hold: b is held now\n"
 
 
+def test_what_a_control_file_asks_for_is_done_once_however_late_it_is_answered(
+    bench: Bench,
+) -> None:
+    bench.add("a")
+    bench.turn()
+    bench.fail("a")
+    bench.turn()
+    folder = bench.outbox / "a"
+    (folder / "answer.txt").mkdir()
+    (folder / "retry").touch()
+    with pytest.raises(WorldFault):
+        bench.turn(10)
+    assert bench.ledger.job_by_id("a").state is JobState.QUEUED
+    bench.fail("a")
+    with pytest.raises(WorldFault):
+        bench.turn(10)
+    assert bench.ledger.job_by_id("a").state is JobState.FAILED, "it was asked for once"
+    (folder / "retry").unlink()
+    bench.turn(10)
+    (folder / "retry").touch()
+    (folder / "answer.txt").rmdir()
+    bench.turn(10)
+    assert bench.ledger.job_by_id("a").state is JobState.QUEUED, "it was asked for again"
+    assert (folder / "answer.txt").read_text() == "retry: a is queued now\n"
+    assert not (folder / "retry").exists()
+
+
 def test_rule_11_while_the_share_is_gone_nothing_is_written_and_nothing_forgotten(
     bench: Bench,
 ) -> None:
