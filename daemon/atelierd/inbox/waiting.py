@@ -85,8 +85,8 @@ class _Known:
     fault: str | None = None
     cut_off: bool = False
     bug: str | None = None
-    #: When it was first found to be not ready though it was quiet.
-    unready_since: float | None = None
+    #: Since when, though it is quiet, something that it names has been missing all the time.
+    missing_since: float | None = None
 
 
 @dataclass
@@ -204,11 +204,16 @@ class Judge:
             return _UNFINISHED
         if not isinstance(verdict, NotYet):
             return Candidate(job, verdict, waited)
-        if known.unready_since is None:
-            known.unready_since = now
-        unready = timedelta(seconds=now - known.unready_since)
-        if verdict.kind is WaitKind.MISSING and unready >= self.missing_timeout:
-            return Candidate(job, {}, waited, gave_up=_gave_up(job, known, verdict, unready))
+        if verdict.kind is WaitKind.MISSING:
+            since = known.missing_since = (
+                now if known.missing_since is None else known.missing_since
+            )
+            missing = timedelta(seconds=now - since)
+            if missing >= self.missing_timeout:
+                return Candidate(job, {}, waited, gave_up=_gave_up(job, known, verdict, missing))
+        else:
+            # It has come, if only in part: should it go, it has all of its time to come again.
+            known.missing_since = None
         return verdict
 
     def _read(self, job: FoundJob, known: _Known) -> NotYet | None:
@@ -281,8 +286,8 @@ def _unfinished(job: FoundJob, known: _Known) -> str:
     return f"it breaks off ({first.removeprefix(f'{shown(job.source)}: ')})"
 
 
-def _gave_up(job: FoundJob, known: _Known, verdict: NotYet, unready: timedelta) -> str:
-    reason = f"{shown(job.source)}: given up after {in_words(unready)} of {verdict.reason}"
+def _gave_up(job: FoundJob, known: _Known, verdict: NotYet, missing: timedelta) -> str:
+    reason = f"{shown(job.source)}: given up after {in_words(missing)} of {verdict.reason}"
     if known.fault is None:
         return f"{reason}; put it there, then put the job file into the inbox again"
     # Of a file that breaks off, the reason has the first line already.

@@ -226,3 +226,19 @@ def test_a_job_name_cannot_forge_a_line_of_the_log(
     world.turn(5)
     assert world.jobs()
     assert not [record for record in caplog.records if "\n" in record.getMessage()]
+
+
+def test_rule_03_a_picture_that_goes_after_a_long_copy_has_its_time_to_come_again(
+    world: World,
+) -> None:
+    world.picture("photo.png")
+    world.job()
+    for size in range(1, 10):
+        picture = world.put("art/starry.png", b"x" * size)
+        assert not world.turn(300).accepted
+    picture.unlink()
+    assert not world.turn(5).accepted
+    assert not world.turn(30 * 60 - 1).accepted
+    world.picture("art/starry.png")
+    world.turn(1)
+    assert [one.failure for one in world.turn(5).accepted] == [None]
