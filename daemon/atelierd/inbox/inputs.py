@@ -41,7 +41,7 @@ class InputStore:
     def __init__(self, state: Path, limits: ImageLimits) -> None:
         self._state = state
         self._limits = limits
-        self._remembered: dict[tuple[int, FileIdentity], str] = {}
+        self._remembered: dict[tuple[str, int, int, FileIdentity], str] = {}
 
     def freeze(self, descriptor: int, path: str, expected: FileIdentity) -> FrozenInput:
         """Copy the open file `path` of the share, closing it, unless it is here already.
@@ -53,7 +53,8 @@ class InputStore:
             status = os.fstat(descriptor)
             if identity_of(status) != expected:
                 raise _changed(path)
-            key = (status.st_dev, expected)
+            # A copy may bring its time along, and get the inode of the file that it replaces.
+            key = (path, status.st_dev, status.st_ctime_ns, expected)
             sha256 = self._remembered.get(key)
             if sha256 is None or not self._renewed(sha256):
                 probe(file, shown(path), self._limits)

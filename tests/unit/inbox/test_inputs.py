@@ -1,3 +1,4 @@
+import io
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from atelierd.errors import JobFault, NotReadyError
 from atelierd.images.load import probe
@@ -67,6 +69,28 @@ def test_a_picture_that_looks_the_same_is_read_once(
     world.picture("a.png", "blue")
     freeze(path)
     assert probes == ["a.png", "a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "b.bmp"])
+def test_a_picture_in_anothers_inode_with_its_size_and_time_is_another(
+    world: World, freeze: Freeze, name: str
+) -> None:
+    def frame(color: str) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB", (8, 8), color).save(buffer, "BMP")
+        return buffer.getvalue()
+
+    first = world.put("a.bmp", frame("red"))
+    identity = identity_of(first.stat())
+    red = freeze(first)
+    # Where an inode is free again, the next file gets it.
+    second = first.rename(first.with_name(name))
+    second.write_bytes(frame("blue"))
+    os.utime(second, ns=(identity.mtime_ns, identity.mtime_ns))
+    assert identity_of(second.stat()) == identity
+    blue = freeze(second)
+    assert blue.sha256 != red.sha256
+    assert input_path(world.state, blue.sha256).read_bytes() == frame("blue")
 
 
 def test_a_picture_whose_copy_is_gone_is_copied_again(world: World, freeze: Freeze) -> None:
