@@ -58,8 +58,13 @@ def folder_exists(outbox: Path, name: str) -> bool:
     """Whether anything of that name lies in the outbox, or is to lie there. Raises WorldFault."""
     if name.casefold() in layout.RESERVED:
         return True
-    with as_world_fault(outbox / name):
-        return os.path.lexists(outbox / name)
+    # Below a share that is not mounted there is nothing, which says nothing of what is there.
+    with opened_outbox(outbox) as root:
+        try:
+            (root / name).lstat()
+        except FileNotFoundError:
+            return False
+    return True
 
 
 def place_job(outbox: Path, ledger: Ledger, job: JobRow, job_file: bytes) -> JobFolder:

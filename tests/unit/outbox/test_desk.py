@@ -287,6 +287,26 @@ def test_rule_11_while_the_share_is_gone_nothing_is_written_and_nothing_forgotte
     assert bench.status("a")["state"] == "queued"
 
 
+def test_rule_11_the_second_end_of_a_job_is_shown_when_the_share_is_back(bench: Bench) -> None:
+    bench.add("a")
+    bench.fail("a")
+    bench.turn()
+    bench.ledger.act(Action.RETRY, "a")
+    bench.desk.changed("a")
+    bench.turn()
+    away = bench.outbox.rename(bench.outbox.with_name("away"))
+    bench.outbox.mkdir()
+    bench.ledger.act(Action.CANCEL, "a")
+    bench.desk.changed("a")
+    with pytest.raises(WorldFault, match="mounted"):
+        bench.turn(10)
+    assert bench.desk.is_behind and list(bench.outbox.iterdir()) == []
+    bench.outbox.rmdir()
+    away.rename(bench.outbox)
+    bench.turn(10)
+    assert bench.status("a")["state"] == "cancelled"
+
+
 def test_a_turn_ends_when_its_time_is_over_and_the_next_goes_on(bench: Bench) -> None:
     names = [f"job{i:02d}" for i in range(30)]
     for job in names:
