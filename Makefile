@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 
 # Waits for a window of the clock's minutes to end: nothing for every change.
 HOURS := tests/integration/test_schedule.py
-# Tests that mostly wait, for a daemon to settle or to come up again: two at a time.
+# Two tests at a time: most wait, for a daemon to settle or to come up, or use one core.
 TWO := --numprocesses 2 --dist worksteal
 AXE := build/axe-core/package/axe.min.js
 
@@ -43,7 +43,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(PYTEST) tests/unit tests/engines tests/integration --ignore $(HOURS)
+	$(PYTEST) $(TWO) tests/unit tests/engines tests/integration --ignore $(HOURS)
 
 # The pages in Debian's Chromium (apt-get install chromium), with axe-core from npm.
 browser: install $(AXE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: Characters of a foreign text that a message repeats.
 LONGEST_SHOWN = 80
+#: Characters of a path that it repeats.
+LONGEST_PATH_SHOWN = 240
 
 
 def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
@@ -17,3 +19,10 @@ def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in cut
     )
+
+
+def shown_path(path: object) -> str:
+    """Return a path as `shown` does; of one that is very long the end, which is what it names."""
+    text = str(path)
+    cut = text if len(text) <= LONGEST_PATH_SHOWN else f"…{text[1 - LONGEST_PATH_SHOWN :]}"
+    return shown(cut, LONGEST_PATH_SHOWN)

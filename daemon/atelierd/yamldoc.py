@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from atelierd.complaints import complaints
 from atelierd.errors import AtelierError
-from atelierd.wording import shown
+from atelierd.wording import shown, shown_path
 from atelierd.yamlwords import syntax_problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,7 +54,7 @@ class YamlError(AtelierError):
 
     def __init__(self, name: str, problems: list[str], *, cut_off: bool = False) -> None:
         """`cut_off` says that the file breaks off, as one does that is still being written."""
-        super().__init__("\n".join(f"{shown(name)}: {problem}" for problem in problems))
+        super().__init__("\n".join(f"{shown_path(name)}: {problem}" for problem in problems))
         self.cut_off = cut_off
 
 

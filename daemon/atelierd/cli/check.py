@@ -16,7 +16,7 @@ from atelierd.cli.options import JsonOption
 from atelierd.cli.terminal import plain, say, say_json, stdout
 from atelierd.errors import JobFault
 from atelierd.exits import Exit
-from atelierd.wording import shown
+from atelierd.wording import shown, shown_path
 
 if TYPE_CHECKING:
     from atelierd.jobs.expand import RenderSpec
@@ -130,10 +130,10 @@ def _paths_go_by(root: Path, here: Surroundings) -> str:
     """Say where the files of a job were looked for, and where a daemon would look."""
     inbox = here.settings.inbox if here.settings else None
     if inbox is None or root.resolve() == inbox.resolve():
-        return f"Paths go by the job file's folder, then by {shown(str(root))}"
+        return f"Paths go by the job file's folder, then by {shown_path(root)}"
     return (
-        f"Looked for in {shown(str(root))}, for the job file does not lie in the inbox. To go by "
-        f"what is in {shown(str(inbox))}, copy it there under a name that the daemon passes over, "
+        f"Looked for in {shown_path(root)}, for the job file does not lie in the inbox. To go by "
+        f"what is in {shown_path(inbox)}, copy it there under a name that the daemon passes over, "
         "such as job.yaml.tmp, and check that"
     )
 

@@ -29,7 +29,7 @@ class Releasing:
     def turn(self, lane: Lane) -> None:
         """Release the device of a lane, if it is time for it; this never waits for a checkpoint.
 
-        Raises WorldFault if a checkpoint could not be written: then the worker keeps what it holds.
+        Raises WorldFault if a checkpoint could not be written; it is tried again.
         """
         is_idle = lane.running is None and lane.worker.is_up
         if not is_idle or not self._rota.is_closed_for(RELEASED_FOR):
