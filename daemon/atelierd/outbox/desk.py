@@ -17,7 +17,7 @@ from atelierd.errors import AtelierError, WorldFault
 from atelierd.failpoints import failpoint
 from atelierd.jobs.frozen import job_file_path
 from atelierd.ledger import Ledger
-from atelierd.ledger.errors import ActionRefusedError
+from atelierd.ledger.errors import ActionRefusedError, UnknownJobError
 from atelierd.ledger.rows import JobRow
 from atelierd.ledger.states import Action, JobState, RenderState
 from atelierd.ledger.telling import about_job
@@ -49,7 +49,6 @@ logger = logging.getLogger(__name__)
 _SHOWN = "shown"
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.HELD)
-_FINISHED = (JobState.FAILED, JobState.CANCELLED, JobState.DONE)
 
 #: How often the outbox's own `status.json` and that of a job that only makes progress is written.
 WRITE_EVERY = timedelta(seconds=5)
@@ -93,11 +92,11 @@ class Desk:
         self._written_at: dict[str, float] = {}
         self._undrawable: set[str] = set()
         self._states: dict[str, JobState] = {}
-        finished = ledger.jobs(_FINISHED)
-        # However many they are: nobody has been told a word of those that were never shown.
-        unshown = [job for job in finished[FINISHED_LOOKED_AT:] if not self._was_shown(job)]
-        jobs = ledger.jobs(UNFINISHED) + finished[:FINISHED_LOOKED_AT] + unshown
-        self._changed = dict.fromkeys(job.id for job in jobs)
+        finished = ledger.jobs(
+            (JobState.FAILED, JobState.CANCELLED, JobState.DONE), FINISHED_LOOKED_AT
+        )
+        known = [job.id for job in ledger.jobs(UNFINISHED) + finished]
+        self._changed = dict.fromkeys([*known, *self._never_shown()])
 
     def changed(self, job_id: str) -> None:
         """Remember that a job is to be shown anew at the next turn."""
@@ -147,11 +146,14 @@ class Desk:
         if faults:
             raise faults[0]
 
-    def _was_shown(self, job: JobRow) -> bool:
-        """Whether a finished job has been shown, as one has whose files were swept since."""
-        path = job_file_path(self._state, job.id)
-        with as_world_fault(path):
-            return path.with_name(_SHOWN).exists() or not path.exists()
+    def _never_shown(self) -> Iterator[str]:
+        """Give the jobs of which nobody has been told a word yet, however many have come since."""
+        with as_world_fault(self._state):
+            for path in (self._state / "jobs").glob("*/job.yaml"):
+                if not path.with_name(_SHOWN).exists():
+                    # Killed while it was accepted, it may not be in the ledger.
+                    with contextlib.suppress(UnknownJobError):
+                        yield self._ledger.job_by_id(path.parent.name).id
 
     def _is_due(self, job_id: str, now: float) -> bool:
         """Whether to show a job now: at once when its state changes, else not too often."""
