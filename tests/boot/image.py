@@ -94,7 +94,8 @@ def _requirements() -> list[str]:
 
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     dependencies: list[str] = project["dependencies"]
-    return dependencies
+    cluster: list[str] = project["optional-dependencies"]["cluster"]
+    return dependencies + cluster
 
 
 def _key() -> str:
