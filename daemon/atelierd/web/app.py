@@ -89,13 +89,15 @@ class Web:
         try:
             if "follow" in request.query_params and path.rpartition("/")[2] == LIVE:
                 return await self._follow(request, path)
-            found = await self._open(path)
+            return await self._answer(request, await self._open(path))
         except NotServedError:
             return _missing(path)
         except TooManyError:
             return PlainTextResponse("Too many pages are open at once.\n", 503)
         except WorldFault as fault:
             return PlainTextResponse(f"{fault}\n", 503)
+
+    async def _answer(self, request: Request, found: OutboxFile) -> Response:
         headers = {
             "etag": f'"{found.tag}"',
             "last-modified": found.modified_text,
@@ -107,8 +109,7 @@ class Web:
             return Response(status_code=304, headers=headers)
         headers["content-type"] = found.kind
         if found.kind == PAGE:
-            with found.file as file:
-                html = await self._boxes.run(lambda: file.read(LARGEST_PAGE))
+            html = await self._boxes.run(lambda: found.whole(LARGEST_PAGE))
             return Response(served(html), headers=headers)
         headers["content-length"] = str(found.size)
         if found.kind == UNKNOWN:
@@ -137,8 +138,10 @@ class Web:
                 found = open_file(self._settings.outbox, path)
             except NotServedError:
                 return Seen("", b"") if known else None
-            with found.file as file:
-                return None if found.tag == known else Seen(found.tag, file.read(LARGEST_SCRIPT))
+            if found.tag == known:
+                found.file.close()
+                return None
+            return Seen(found.tag, found.whole(LARGEST_SCRIPT))
 
         return await self._boxes.run(look)
 

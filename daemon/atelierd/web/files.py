@@ -16,6 +16,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from atelierd.outbox.folder import opened_outbox
+from atelierd.worldfaults import as_world_fault
 
 #: Names between the outbox and a file: the deepest file of atelierd's lies in `job/report_files`.
 DEEPEST = 8
@@ -72,6 +73,14 @@ class OutboxFile:
     def modified_text(self) -> str:
         """When it was written, as HTTP writes it."""
         return formatdate(self.modified, usegmt=True)
+
+    def whole(self, most: int) -> bytes:
+        """Return its bytes, `most` of them at most, and close it. Raises WorldFault, OSError.
+
+        Closed by whoever reads: another thread would wait for a read that hangs.
+        """
+        with as_world_fault(self.name), self.file as file:
+            return file.read(most)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes that it had when it was opened."""

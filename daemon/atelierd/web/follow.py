@@ -116,7 +116,7 @@ class Followers:
         while True:
             try:
                 seen = await self._look(path, tag)
-            except WorldFault:
+            except (WorldFault, OSError):
                 # The page says by itself that it has heard nothing for long.
                 seen = None
             if seen is not None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
+import threading
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +16,9 @@ from tests.unit.web.conftest import Client
 
 from atelierd.outbox.pages.markup import INDEX_ASSETS, REPORT_ASSETS, page
 from atelierd.share import MARKER_NAME
+from atelierd.web import app
+from atelierd.web.boxed import Boxes
+from atelierd.web.files import OutboxFile
 
 REPORT = page(
     "report.html", *REPORT_ASSETS, heading="sky", crumbs=(), live="report_files/live.js", body="",
@@ -203,3 +211,49 @@ def test_what_cannot_be_told_about_health_is_no_secret(client: Client) -> None:
         "status": "unhealthy",
         "reasons": ["the daemon is not running; start it with `atelierd run`"],
     }
+
+
+class Hanging(io.RawIOBase):
+    """A file whose server is gone."""
+
+    def __init__(self, released: threading.Event) -> None:
+        self._released = released
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._released.wait(8)
+        return 0
+
+
+def test_a_page_that_hangs_while_it_is_read_keeps_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, served: Callable[..., Client]
+) -> None:
+    released, patience = threading.Event(), timedelta(milliseconds=200)
+    monkeypatch.setattr(app, "Boxes", lambda *_: Boxes(patience))
+    monkeypatch.setattr(
+        app,
+        "open_file",
+        lambda *_: OutboxFile(io.BufferedReader(Hanging(released)), "index.html", 9, 0.0, "1"),
+    )
+    client, began = served(), time.monotonic()
+    answer = client.get("/")
+    assert answer.status == 503
+    assert b"has not answered" in answer.body
+    assert client.get("/healthz").status == 503
+    assert time.monotonic() - began < 5
+    released.set()
+
+
+def test_a_page_that_cannot_be_read_is_said(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: object) -> bytes:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Hanging, "readinto", stale)
+    file: Any = io.BufferedReader(Hanging(threading.Event()))
+    monkeypatch.setattr(app, "open_file", lambda *_: OutboxFile(file, "index.html", 9, 0.0, "1"))
+    answer = client.get("/")
+    assert (answer.status, b"mount it again" in answer.body) == (503, True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import threading
 import time
@@ -124,6 +125,27 @@ def test_a_follower_that_hears_nothing_gets_a_sign_of_life(monkeypatch: pytest.M
     async def run() -> None:
         events = Followers(look).follow(LIVE)
         assert [await anext(events) for _ in range(3)][1:] == [b": nothing new\n\n"] * 2
+        await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [WorldFault("it is gone"), OSError(errno.ESTALE, "stale")])
+def test_a_look_that_fails_is_not_the_last_one(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(follow, "LOOK_EVERY", timedelta(milliseconds=1))
+    monkeypatch.setattr(follow, "HEARTBEAT", timedelta(milliseconds=200))
+    fails = [error]
+
+    async def look(path: str, known: str) -> Seen | None:
+        if fails:
+            raise fails.pop()
+        return None if known else Seen("1", b"atelierd.update(1);\n")
+
+    async def run() -> None:
+        events = Followers(look).follow(LIVE)
+        assert [await anext(events) for _ in range(2)][1] == b"event: update\ndata: 1\n\n"
         await events.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(run())
