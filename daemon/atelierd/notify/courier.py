@@ -128,6 +128,7 @@ class CourierThread:
         self._courier = courier
         self._box = box
         self._closing = threading.Event()
+        self._is_left = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -139,15 +140,19 @@ class CourierThread:
         self._closing.set()
 
     def join(self, seconds: float) -> bool:
-        """Wait for its end; return whether it has ended. The process may end without it."""
+        """Wait for its end; return whether it has ended. The process may end without it.
+
+        One that has not brings nothing more than what is on its way: the rest is its successor's.
+        """
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        self._is_left = self._thread.is_alive()
+        return not self._is_left
 
     def _run(self) -> None:
         while True:
             closing = self._closing.is_set()
             rest = self._courier.turn()
-            if rest and closing:
+            if (rest and closing) or self._is_left:
                 break
             self._closing.wait(rest.total_seconds())
         self._box.close()

@@ -216,3 +216,22 @@ def test_a_change_to_a_secret_that_cannot_be_read_changes_nothing(
     assert hook.waited_for()
     one.stop(drained=False)
     assert names(hook) == ["a"]
+
+
+def test_what_a_slow_receiver_is_still_to_be_told_comes_once_after_a_change(
+    hook: WebhookServer, path: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_PATIENCE", module.STOP_PATIENCE / 30)
+    hook.script.append("hang")
+    one = office(hook)
+    one.start(path)
+    refuse("a")
+    assert hook.waited_for()
+    for name in ("b", "c", "d"):
+        refuse(name)
+    one.change(NotifySettings.model_validate({"webhooks": [{"url": hook.url}]}), path)
+    hook.released.set()
+    assert hook.waited_for(4)
+    time.sleep(0.3)
+    one.stop(drained=False)
+    assert names(hook) == ["a", "a", "b", "c", "d"], "only what was on its way comes again"
