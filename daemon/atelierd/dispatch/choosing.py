@@ -43,7 +43,9 @@ class Chooser:
     def next_for(self, lane: Lane, lanes: Sequence[Lane], now: float) -> RunnableRender | None:
         """Return the render that a lane is to begin with; None if there is none for it now."""
         runnable = self._ledger.runnable()
-        self.aside.keep_only({one.job_id for one in runnable})
+        # One that another lane tries just now is to wait for longer if that is in vain.
+        tried = {other.running.job.id for other in lanes if other.running}
+        self.aside.keep_only({one.job_id for one in runnable} | tried)
         waiting = self.aside.reasons(now)
         shares = self._shares.of(runnable)
         open_to = self._rota.open_of(_open_to(lane, lanes, runnable, waiting))

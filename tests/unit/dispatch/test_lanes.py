@@ -9,7 +9,7 @@ import pytest
 from tests.unit.dispatch.conftest import ITERATIONS, Bench, PlayedFleet, PlayedWorker, report_of
 
 from atelierd.dispatch.dispatcher import Dispatcher
-from atelierd.errors import JobFault, NodeFault, WorldFault
+from atelierd.errors import JobFault, NodeFault, WeightsError, WorldFault
 from atelierd.ledger.states import Action
 from atelierd.outbox.publish import verify_manifest
 from atelierd.render.segment import SegmentReport
@@ -333,3 +333,15 @@ def test_a_render_that_fits_nowhere_waits_and_that_is_told_until_somebody_can(
     studio.two.too_large = set()
     studio.turn()
     assert studio.under_way(studio.two) == "a.0"
+
+
+def test_one_look_for_missing_weights_serves_all_workers(studio: Studio) -> None:
+    for number in range(20):
+        studio.bench.add(f"job-{number:02d}", settings='{"network": "vgg19"}')
+    for _ in range(200):
+        studio.turn(1.0)
+        for worker in (studio.one, studio.two):
+            if studio.under_way(worker) is not None:
+                studio.end(worker, WeightsError("the weights of vgg19 cannot be had"))
+    looks = len(studio.one.orders) + len(studio.two.orders)
+    assert looks < 50, "a pause of up to a minute for all of them together"
