@@ -135,8 +135,8 @@ class Dispatcher:
                 self._conclude(lane, lane.running, outcome, now)
         if lane.running is None:
             self._begin(lane, now)
-        if lane.running is None:
-            self._releasing.turn(lane)
+        if lane.running is None and self._releasing.turn(lane):
+            self._resume(lane)
 
     def _begin(self, lane: Lane, now: float, ending: str = "") -> None:
         """Begin with the next render, if there is one and the world lets it. Raises WorldFault.
@@ -193,7 +193,9 @@ class Dispatcher:
     def _choose(self, lane: Lane, now: float) -> RunnableRender | None:
         """Return the render that a lane is to begin with; None if there is none for it now."""
         chosen = self._chooser.next_for(lane, self._lanes, now)
-        if chosen is None and (lane.pause.reason or self._pause.reason):
+        is_paused = bool(lane.pause.reason or self._pause.reason)
+        # A checkpoint that is still to be written will show it.
+        if chosen is None and is_paused and not self._releasing.is_saving(lane):
             if self._ledger.runnable():
                 # Nothing is begun that would show whether the world is well again.
                 check_world(self._plan.outbox, self._plan.state, self._plan.free_space)

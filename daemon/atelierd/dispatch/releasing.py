@@ -26,14 +26,19 @@ class Releasing:
         self._ledger = ledger
         self._rota = rota
 
-    def turn(self, lane: Lane) -> None:
+    def is_saving(self, lane: Lane) -> bool:
+        """Whether a checkpoint is still to be written before the device is released."""
+        unsaved = lane.saving is not None or self._unsaved(lane) is not None
+        return unsaved and self._is_due(lane)
+
+    def turn(self, lane: Lane) -> bool:
         """Release the device of a lane, if it is time for it; this never waits for a checkpoint.
 
-        Raises WorldFault if a checkpoint could not be written; it is tried again.
+        Return whether one has been written. Raises WorldFault if it could not be; it is tried
+        again.
         """
-        is_idle = lane.running is None and lane.worker.is_up
-        if not is_idle or not self._rota.is_closed_for(RELEASED_FOR):
-            return
+        if not self._is_due(lane):
+            return False
         if lane.saving is None:
             unsaved = self._unsaved(lane)
             if unsaved is None:
@@ -47,8 +52,13 @@ class Releasing:
                 raise outcome
             if isinstance(outcome, SegmentReport):
                 lane.rest()
-            else:
-                lane.replace_worker(str(outcome))
+                return True
+            lane.replace_worker(str(outcome))
+        return False
+
+    def _is_due(self, lane: Lane) -> bool:
+        is_idle = lane.running is None and lane.worker.is_up
+        return is_idle and self._rota.is_closed_for(RELEASED_FOR)
 
     def _unsaved(self, lane: Lane) -> RenderRow | None:
         """Return the render that a worker may hold in memory alone, and that is to go on."""

@@ -131,6 +131,29 @@ def test_what_is_in_memory_alone_is_saved_before_the_device_is_given_back(
         assert bench.worker.rests == 1 and bench.dispatcher.fault is None
 
 
+def test_a_checkpoint_that_cannot_be_written_is_tried_again_more_and_more_seldom(
+    bench: Bench, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.add("a")
+    clock.now = berlin(25, 23)
+    bench.turn()
+    bench.plan.work("a.0").mkdir(parents=True)
+    bench.ledger.act(Action.HOLD, "a")
+    bench.end(bench.report(7))
+    bench.ledger.act(Action.RELEASE, "a")
+    clock.now = berlin(26, 7)
+    orders = len(bench.worker.orders)
+    for _ in range(300):
+        bench.turn(1.0)
+        if not bench.worker.futures[-1].done():
+            bench.come_to(WorldFault("the disk reports an error"))
+    assert 5 < len(bench.worker.orders) - orders < 12
+    assert caplog.text.count("the queue waits") == 1
+    bench.turn(60)
+    bench.end(bench.report(7, saved=True))
+    assert bench.worker.rests == 1 and bench.dispatcher.fault is None
+
+
 def test_a_window_that_opens_while_a_checkpoint_is_written_keeps_the_worker(
     bench: Bench, clock: Clock
 ) -> None:
