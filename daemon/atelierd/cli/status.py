@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +100,7 @@ def _watch_in_pipe(
     while True:
         if facts != shown:
             if as_json:
-                say(console, json.dumps(facts.overview, ensure_ascii=False))
+                say_json(facts.overview, indent=None)
             else:
                 if shown is not None:
                     say(console, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,9 @@ from atelierd.wording import shown
 
 #: Columns of a line that goes into a file or a pipe.
 PIPE_WIDTH = 200
+
+#: What not every terminal takes for the same character.
+_FOREIGN = re.compile(r"[^\n -~]")
 
 
 def stdout() -> Console:
@@ -41,9 +45,29 @@ def say(console: Console, text: str | Text, style: str = "") -> None:
     console.print(text, style=style, soft_wrap=True, markup=False, highlight=False)
 
 
-def say_json(value: Any) -> None:
-    """Write `value` as JSON to standard output."""
-    say(stdout(), json.dumps(value, indent=2, ensure_ascii=False))
+def say_json(value: Any, indent: int | None = 2) -> None:
+    """Write `value` as JSON to standard output; without `indent` on one line.
+
+    What the output cannot write is escaped as JSON has it, and so is what steers a terminal.
+    """
+    console = stdout()
+
+    def escaped(found: re.Match[str]) -> str:
+        character = found[0]
+        if character.isprintable() and _is_written(character, console.encoding):
+            return character
+        units = character.encode("utf-16-be", "surrogatepass").hex()
+        return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+    say(console, _FOREIGN.sub(escaped, json.dumps(value, indent=indent, ensure_ascii=False)))
+
+
+def _is_written(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def grid(*headings: str) -> Table:
