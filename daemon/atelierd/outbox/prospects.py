@@ -129,10 +129,11 @@ def prospect_of(
     is_closed = not schedule.is_open(now) or (
         wishes.not_before is not None and now < wishes.not_before
     )
+    wanted, is_late = _wanted(wishes, outlook, now, timetable)
     if outlook.begins is None:
         hours = f"window {wishes.window}" if wishes.window else "its hours"
         words = f"waits, for {hours} and the daemon's windows have nothing in common"
-        return Prospect(words, waits=True)
+        return Prospect("; ".join(filter(None, (words, wanted))), None, is_late, waits=True)
     waits = is_closed and not is_running
     if waits:
         parts.append(f"waits until {told_soon(outlook.begins, now, zone)}")
@@ -143,7 +144,6 @@ def prospect_of(
     if outlook.ends is not None:
         done = f"done {told_end(outlook.ends, now, zone)}"
         words = f"{words}{': ' if outlook.has is not None else ', ' if words else ''}{done}"
-    wanted, is_late = _wanted(wishes, outlook, now, timetable)
     words = "; ".join(filter(None, (words, wanted)))
     return Prospect(words, outlook.ends, is_late, waits)
 
@@ -158,7 +158,8 @@ def _wanted(
     told = told_soon(deadline, now, timetable.zone)
     if deadline <= now:
         return f"too late: it was wanted by {told}", True
-    if ends is not None and ends - (ends - now) * _SLACK > deadline:
+    never = outlook.begins is None
+    if never or (ends is not None and ends - (ends - now) * _SLACK > deadline):
         return f"too late: it is wanted by {told}", True
     return f"wanted by {told}", False
 

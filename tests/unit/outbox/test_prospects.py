@@ -170,6 +170,17 @@ def test_hours_that_a_new_configuration_leaves_nothing_of_are_told(queue: Queue)
     assert queue.prospects()["a"].waits
 
 
+def test_a_job_whose_hours_never_come_is_late_for_its_deadline(queue: Queue) -> None:
+    queue.add("a", 1, Wishes(window="12:00-13:00", deadline=berlin(27, 12)))
+    outlooks = Outlooks(queue.forecaster, lambda: 0.0)
+    outlooks.look(queue.ledger.jobs((JobState.QUEUED,)))
+    found = outlooks.prospects["a"]
+    assert found.is_late and found.waits
+    assert found.words.endswith("nothing in common; too late: it is wanted by Friday 12:00")
+    notice = queue.ledger.notices.next(0)
+    assert notice is not None and notice.event is Event.LATE
+
+
 def test_the_order_is_the_dispatchers(queue: Queue) -> None:
     queue.add("old")
     queue.add("wanted", wishes=Wishes(deadline=berlin(26, 8)))
