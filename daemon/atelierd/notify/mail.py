@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from atelierd.notify.secrets import read_secret
 from atelierd.notify.words import lines, sentence
 from atelierd.notifysettings import EmailSettings
 from atelierd.wording import shown
+
+logger = logging.getLogger(__name__)
 
 #: Seconds that the server has for each of its answers.
 PATIENCE = 20.0
@@ -60,7 +63,7 @@ class Mail:
         message = self.message(notice)
         try:
             with self._connected() as server:
-                server.send_message(message)
+                left_out = server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             told = f"it takes no message to {', '.join(error.recipients)}"
@@ -80,6 +83,14 @@ class Mail:
             raise UnreachableError(_said(error)) from None
         except (OSError, smtplib.SMTPException, ValueError) as error:
             raise UnreachableError(_why(error, self.patience)) from None
+        if left_out:
+            # Sent again, it would come to the others twice.
+            logger.warning(
+                "%s has taken the notice %s, but not for %s",
+                self.label,
+                notice.uid,
+                ", ".join(f"{who} ({code})" for who, (code, _) in left_out.items()),
+            )
 
     def message(self, notice: Notice) -> EmailMessage:
         """Return the message; sent twice, a mailbox can tell that it is the same."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.notify import servers
 from tests.unit.notify.servers import CERTIFICATE, Letter, MailServer
 
 from atelierd.events import Event
@@ -162,3 +163,19 @@ def test_the_password_is_in_no_text_of_it(post: MailServer) -> None:
     receiver = mail(post, "open sesame", encryption="ssl")
     for text in (repr(receiver), receiver.label, receiver.name):
         assert "sesame" not in text
+
+
+def test_a_message_that_only_some_are_refused_is_not_lost_without_a_word(
+    post: MailServer,
+    notice: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def rcpt(session: Any, rest: str) -> bool:
+        session._say("450 later" if "ben" in rest else "250 yes")
+        return True
+
+    monkeypatch.setattr(servers._Session, "_rcpt", rcpt)
+    mail(post).send(notice())
+    assert len(post.letters) == 1
+    assert "but not for ben@example.org (450)" in caplog.text
