@@ -105,6 +105,6 @@ def _look(settings: Settings, *, told_by_daemon: bool) -> _FromShare:
             {key: str(one[key]) for key in ("file", "reason", "since")} for one in told["waiting"]
         ]
         return _FromShare([], waiting, int(told["waiting_files"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         # Not written yet, or by somebody else: anybody may write to the share.
         return _FromShare()

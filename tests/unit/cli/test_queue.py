@@ -132,7 +132,19 @@ def test_status_in_json_is_the_outboxs_with_the_daemon_beside_it(
     assert facts["waiting"][0]["file"] == "x.yaml"
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b'{"waiting": 5}', b"\xff", b'{"waiting": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b'{"waiting": 5}',
+        b"\xff",
+        b'{"waiting": [1]}',
+        b'{"waiting": [], "waiting_files": 1e999}',
+        b'{"waiting": ' + b"[" * 100_000,
+    ],
+    ids=range(7),
+)
 def test_status_bears_whatever_lies_on_the_share(
     command: Command, settings: Settings, ledger: Ledger, text: bytes
 ) -> None:
