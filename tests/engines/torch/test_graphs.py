@@ -8,7 +8,10 @@ numbers) is what `test_device` holds every evaluation to, on PyTorch's `meta` de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -119,6 +122,56 @@ def test_evaluations_are_recorded_on_cuda_unless_that_is_switched_off() -> None:
     assert isinstance(recorder_for(cuda, "auto"), CudaRecorder)
     assert recorder_for(cuda, "off") is None
     assert recorder_for(cpu, "auto") is None
+
+
+class FakeCuda:
+    """Two GPUs as `torch.cuda` shows them: what is made without a device is of the present one."""
+
+    def __init__(self) -> None:
+        self.present = 0
+        self.computed_on: list[int] = []
+        self.recorded_on: list[int] = []
+        self.CUDAGraph = lambda: SimpleNamespace(replay=lambda: None)
+
+    @contextmanager
+    def device(self, device: torch.device) -> Iterator[None]:
+        before, self.present = self.present, device.index
+        yield
+        self.present = before
+
+    def Stream(self, device: torch.device | None = None) -> Any:  # noqa: N802 - torch's name
+        index = self.present if device is None else device.index
+        return SimpleNamespace(index=index, wait_stream=lambda _: None)
+
+    current_stream = Stream
+
+    def stream(self, stream: Any) -> Any:
+        return self.device(torch.device("cuda", stream.index))
+
+    @contextmanager
+    def graph(self, _: Any, stream: Any = None) -> Iterator[None]:
+        stream = self.Stream() if stream is None else stream
+        self.recorded_on.append(stream.index)
+        with self.stream(stream):
+            yield
+
+
+def test_an_evaluation_is_recorded_on_the_gpu_that_it_runs_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = FakeCuda()
+    for name in ("device", "Stream", "current_stream", "stream", "graph", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+
+    def function(x: Any) -> tuple[Any, ...]:
+        cuda.computed_on.append(cuda.present)
+        return (x,)
+
+    second = torch.device("cuda", 1)
+    CudaRecorder().record(function, SimpleNamespace(device=second))  # type: ignore[arg-type]
+    assert cuda.recorded_on == [1]
+    assert set(cuda.computed_on) == {1}
+    assert cuda.present == 0
 
 
 def test_tf32_is_allowed_while_it_is_asked_for_and_no_longer(

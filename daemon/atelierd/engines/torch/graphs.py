@@ -40,16 +40,17 @@ class CudaRecorder:
         self, function: Function, x: Tensor
     ) -> tuple[tuple[Tensor, ...], Callable[[], None]]:
         """Return the results and the graph's replay. Raises torch's errors of the device."""
-        current = torch.cuda.current_stream(x.device)
-        apart = torch.cuda.Stream(x.device)
-        apart.wait_stream(current)
-        with torch.cuda.stream(apart):
-            for _ in range(WARM_UP):
-                function(x)
-        current.wait_stream(apart)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            results = function(x)
+        # A graph records the device that is the process's present one, which need not be this.
+        with torch.cuda.device(x.device):
+            current, apart = torch.cuda.current_stream(), torch.cuda.Stream()
+            apart.wait_stream(current)
+            with torch.cuda.stream(apart):
+                for _ in range(WARM_UP):
+                    function(x)
+            current.wait_stream(apart)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=apart):
+                results = function(x)
         return results, graph.replay
 
 
