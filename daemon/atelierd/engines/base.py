@@ -12,6 +12,7 @@ use only what those kinds share: arithmetic operators, `@` on flat vectors, `cli
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -181,6 +182,13 @@ class Engine(Protocol):
 
     def read(self, scalars: Sequence[Scalar]) -> list[float]:
         """Bring scalars to the host, all in one transfer."""
+        ...
+
+    def faults(self) -> AbstractContextManager[None]:
+        """Return the context in which others compute with its arrays, as minimizers do.
+
+        What its framework throws there becomes OutOfMemoryFault or NodeFault.
+        """
         ...
 
     def close(self) -> None:

@@ -97,8 +97,8 @@ class LiveRender:
         engine fails.
         """
         started = time.monotonic()
-        minimizer = self._minimizer_of_phase()
-        step = minimizer.step()
+        with self._engine.faults():
+            step = self._minimizer_of_phase().step()
         if not math.isfinite(step.value):
             raise JobFault(
                 f"the objective is {step.value} at iteration {self.course.iteration + 1}: with "
@@ -190,8 +190,9 @@ class LiveRender:
         phase = self.plan.phases[self.course.phase]
         shape = (3, phase.height, phase.width)
         self._minimizer = self._enter(np.zeros(shape, np.float32), None)
-        native = {key: self._native(arrays.pop(key)) for key in list(arrays)}
-        self._minimizer.restore(facts["minimizer"] | native)
+        with self._engine.faults():
+            native = {key: self._native(arrays.pop(key)) for key in list(arrays)}
+            self._minimizer.restore(facts["minimizer"] | native)
         return True
 
     def close(self) -> None:

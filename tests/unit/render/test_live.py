@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from atelierd.engines.recipe import gatys, novak_nikulin
 from atelierd.engines.torch.engine import TorchEngine
-from atelierd.errors import JobFault
+from atelierd.errors import JobFault, OutOfMemoryFault
 from atelierd.jobs.frozen import FrozenRegion
 from atelierd.render.live import LiveRender, recipe_of
 from atelierd.render.minimizers import lbfgs
@@ -116,6 +117,20 @@ def test_a_phase_that_has_converged_is_left_early(begin: Begin, inputs: Any) -> 
 def test_an_objective_that_is_not_finite_is_the_jobs_fault_in_words(begin: Begin) -> None:
     live = begin(style_weight=1e38)
     with pytest.raises(JobFault, match="lower content_weight, style_weight or tv_weight"):
+        live.iterate()
+
+
+def test_a_minimizer_without_memory_for_its_own_vectors_is_out_of_memory(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = begin()
+    live.iterate()
+
+    def starved(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(lbfgs.Lbfgs, "_direction", starved)
+    with pytest.raises(OutOfMemoryFault, match="2 GiB"):
         live.iterate()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -181,6 +182,10 @@ class TorchEngine:
             )
             numbers: list[float] = stacked.tolist()
         return numbers
+
+    def faults(self) -> AbstractContextManager[None]:
+        """Return the context that turns PyTorch's errors into faults of the node."""
+        return device_faults()
 
     def close(self) -> None:
         """Drop everything that lies on the device."""
