@@ -213,6 +213,10 @@ def test_a_device_that_is_not_there_is_a_fault_of_the_node(random_vgg16: Weights
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), OutOfMemoryFault),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"), OutOfMemoryFault),
+        (RuntimeError("CUDA error: out of memory"), OutOfMemoryFault),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"), OutOfMemoryFault),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), OutOfMemoryFault),
+        (RuntimeError("std::bad_alloc"), OutOfMemoryFault),
         (MemoryError(), OutOfMemoryFault),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), NodeFault),
         (AssertionError("Torch not compiled with CUDA enabled"), NodeFault),

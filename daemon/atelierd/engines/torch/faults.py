@@ -9,6 +9,11 @@ import torch
 
 from atelierd.errors import NodeFault, OutOfMemoryFault
 
+#: What libraries say beside PyTorch's own allocators: the driver; cuBLAS, cuDNN and cuSOLVER, whose
+#: handles and workspaces are allocated past PyTorch; the C++ library.
+_DEVICE_WORDS = ("CUDA error: out of memory", "_ALLOC_FAILED")
+_MACHINE_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "std::bad_alloc")
+
 
 @contextmanager
 def device_faults() -> Iterator[None]:
@@ -25,7 +30,9 @@ def device_faults() -> Iterator[None]:
         raise OutOfMemoryFault("the machine ran out of memory") from error
     except (RuntimeError, AssertionError) as error:  # the latter where PyTorch lacks CUDA
         text = str(error)
-        if "DefaultCPUAllocator" in text or "can't allocate memory" in text:
+        if any(words in text for words in _DEVICE_WORDS):
+            raise OutOfMemoryFault(f"the device ran out of memory: {text}") from error
+        if any(words in text for words in _MACHINE_WORDS):
             raise OutOfMemoryFault(f"the machine ran out of memory: {text}") from error
         if "CUDA" in text or "cuDNN" in text or "CUBLAS" in text:
             raise NodeFault(f"the device failed: {text}") from error
