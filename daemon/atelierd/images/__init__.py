@@ -1,6 +1,6 @@
 """Pictures: loading them safely, sizing them, and writing them with their colors and words."""
 
-from atelierd.images.encode import SUFFIXES, OutputFormat, Rounding, encode, losses
+from atelierd.images.encode import SUFFIXES, OutputFormat, Rounding, check_size, encode, losses
 from atelierd.images.geometry import Crop, Size, central, fit_size, resize
 from atelierd.images.load import load_picture, probe
 from atelierd.images.metadata import read_metadata
@@ -26,6 +26,7 @@ __all__ = [
     "Samples",
     "Size",
     "central",
+    "check_size",
     "encode",
     "fit_size",
     "load_picture",

@@ -55,13 +55,7 @@ def encode(
     ValueError for values that are not finite or metadata that `metadata.check` refuses.
     """
     words.check(metadata)
-    height, width = pixels.shape[:2]
-    limit = MAX_SIDE.get(format)
-    if limit is not None and max(width, height) > limit:
-        raise JobFault(
-            f"output: found {width} x {height} pixels, but {format} holds at most {limit} a side; "
-            "choose png or tiff, or a smaller size"
-        )
+    check_size((pixels.shape[1], pixels.shape[0]), format)
     if alpha is not None and format == "jpeg":
         pixels, alpha = _onto_white(pixels, alpha), None
     levels = _levels(pixels, rounding)
@@ -72,6 +66,16 @@ def encode(
         file, format=format, icc_profile=srgb_profile(), **_options(format, quality, metadata)
     )
     return file.getvalue()
+
+
+def check_size(size: tuple[int, int], format: OutputFormat) -> None:  # noqa: A002 - as above
+    """Raise JobFault if the format cannot hold a picture of `size` = (width, height) pixels."""
+    limit = MAX_SIDE.get(format)
+    if limit is not None and max(size) > limit:
+        raise JobFault(
+            f"output: found {size[0]} x {size[1]} pixels, but {format} holds at most {limit} a "
+            "side; choose png or tiff, or a smaller size"
+        )
 
 
 def losses(format: OutputFormat, *, alpha: bool) -> tuple[str, ...]:  # noqa: A002 - as above

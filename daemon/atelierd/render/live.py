@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from atelierd.engines.base import Array, Engine, Image
 from atelierd.engines.recipe import Recipe, gatys, novak_nikulin
 from atelierd.errors import JobFault
-from atelierd.images import Picture, Samples, resize
+from atelierd.images import Picture, Samples, check_size, resize
 from atelierd.images.previews import within
 from atelierd.jobs.resolved import RenderSettings
 from atelierd.render import checkpoint, pixels
@@ -295,7 +295,12 @@ class LiveRender:
 
 
 def course_of(settings: RenderSettings, size: tuple[int, int], engine: Engine) -> Plan:
-    """Return the phases that the settings ask for, each executed whole. Raises JobFault."""
+    """Return the phases that the settings ask for, each executed whole.
+
+    Raises JobFault for a size that the network or the format of the pictures cannot take: before
+    the first iteration, and not when there is a picture to be written.
+    """
+    check_size(size, settings.output_format)
     precision = engine.precision(settings.precision)
     return make_plan(size, settings.iterations, settings.snapshots, settings.scales, precision)
 

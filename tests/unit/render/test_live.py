@@ -139,6 +139,13 @@ def test_a_size_that_is_too_small_is_the_jobs_fault(begin: Begin) -> None:
         begin(size=(31, 300))
 
 
+def test_a_size_that_the_output_format_cannot_hold_is_refused_before_the_first_iteration(
+    begin: Begin,
+) -> None:
+    with pytest.raises(JobFault, match="16400 x 32 pixels, but webp holds at most 16383 a side"):
+        begin(size=(16_400, 32), output_format="webp")
+
+
 def test_what_the_minimizer_has_to_say_is_noted(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
