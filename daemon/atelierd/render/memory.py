@@ -23,8 +23,9 @@ class MachineMemory:
     def available(self) -> int:
         """Return the bytes that this process may take, those that it has already included."""
         free: int = psutil.virtual_memory().available
-        limit = _control_group_limit()
-        return min(free + self.taken(), limit) if limit is not None else free + self.taken()
+        taken = self.taken()
+        within = _left_in_control_groups(taken)
+        return min(free + taken, within) if within is not None else free + taken
 
     def taken(self) -> int:
         """Return the resident bytes of this process."""
@@ -62,21 +63,33 @@ def kernel_kills() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def _control_group_limit(
-    group: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+def _left_in_control_groups(
+    taken: int, group: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
 ) -> int | None:
-    """Return the least limit of the process's control group and those around it, in bytes.
+    """Return the bytes that this process, which has `taken` some, may have in its control groups.
 
-    A service manager sets it on the service's own group, a container on one above.
+    A service manager limits the service's own group, a container one above; what other processes
+    of a group hold, the daemon and the workers of other devices, is gone from its limit. None
+    where nothing is limited.
     """
     try:
         lines = group.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    limits = []
+    left = []
     for folder in (root / own, *(root / own).parents):
         if folder.is_relative_to(root):
             with contextlib.suppress(OSError, ValueError):  # `max` is no number
-                limits.append(int((folder / "memory.max").read_text(encoding="ascii")))
-    return min(limits, default=None)
+                limit = int((folder / "memory.max").read_text(encoding="ascii"))
+                left.append(limit - max(0, _held_in(folder) - taken))
+    return max(0, min(left)) if left else None
+
+
+def _held_in(folder: Path) -> int:
+    """Return the bytes that the processes of a control group hold, without caches of files."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("anon ", "shmem ")))

@@ -12,14 +12,21 @@ from atelierd.render.memory import MachineMemory, kernel_kills, memory_of
 MIB = 2**20
 
 
-def group(tmp_path: Path, limits: dict[str, str], own: str = "system.slice/atelierd.service"
-          ) -> int | None:  # fmt: skip
+def group(
+    tmp_path: Path,
+    limits: dict[str, str],
+    own: str = "system.slice/atelierd.service",
+    held: dict[str, str] | None = None,
+    taken: int = 0,
+) -> int | None:
     (tmp_path / "cgroup").write_text(f"1:name=systemd:/x\n0::/{own}\n")
     for folder, limit in limits.items():
         file = tmp_path / "fs" / folder / "memory.max"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(limit)
-    return memory._control_group_limit(tmp_path / "cgroup", tmp_path / "fs")
+    for folder, stat in (held or {}).items():
+        (tmp_path / "fs" / folder / "memory.stat").write_text(stat)
+    return memory._left_in_control_groups(taken, tmp_path / "cgroup", tmp_path / "fs")
 
 
 def test_the_services_own_limit_counts_and_those_around_it(tmp_path: Path) -> None:
@@ -31,13 +38,23 @@ def test_the_services_own_limit_counts_and_those_around_it(tmp_path: Path) -> No
 
 def test_no_limit_is_none(tmp_path: Path) -> None:
     assert group(tmp_path, {"system.slice/atelierd.service": "max\n"}) is None
-    assert memory._control_group_limit(tmp_path / "nowhere", tmp_path) is None
+    assert memory._left_in_control_groups(0, tmp_path / "nowhere", tmp_path) is None
+
+
+def test_what_other_processes_of_the_group_hold_is_gone_from_its_limit(tmp_path: Path) -> None:
+    limits = {"system.slice/atelierd.service": "5000\n", ".": "6000\n"}
+    held = {"system.slice/atelierd.service": "anon 1800\nfile 9000\nshmem 200\nanon_thp 7\n"}
+    assert group(tmp_path, limits, held=held, taken=500) == 5000 - (1800 + 200 - 500)
+    held["."] = "anon 5000\nfile 9000\nshmem 0\n"
+    assert group(tmp_path, limits, held=held, taken=500) == 6000 - (5000 - 500)
+    held["."] = "anon 9000\nfile 0\nshmem 0\n"
+    assert group(tmp_path, limits, held=held, taken=500) == 0
 
 
 def test_what_is_available_is_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_control_group_limit", lambda: 123_456)
+    monkeypatch.setattr(memory, "_left_in_control_groups", lambda _: 123_456)
     assert MachineMemory().available() == 123_456
-    monkeypatch.setattr(memory, "_control_group_limit", lambda: None)
+    monkeypatch.setattr(memory, "_left_in_control_groups", lambda _: None)
     assert MachineMemory().available() > MachineMemory().taken()
 
 
