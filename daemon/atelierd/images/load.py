@@ -77,6 +77,9 @@ def _decode(
         if isinstance(key := image.info.get("transparency"), tuple):
             # The color that a PNG declares transparent is not reduced by Pillow; the pixels are.
             image.info["transparency"] = tuple(level >> 8 for level in key)
+    if bits < 8 and isinstance(level := image.info.get("transparency"), int):
+        # Nor is gray of 2 or 4 bits, whose pixels Pillow spreads over 0..255.
+        image.info["transparency"] = level * 255 // (2**bits - 1)
     operation = UPRIGHT.get(orientation(image, notes))
     upright: Image.Image = image if operation is None else image.transpose(operation)
     profile = image.info.get("icc_profile")
@@ -129,8 +132,11 @@ def _bits(image: ImageFile.ImageFile) -> int:
     """Return the bits a channel of a file that is opened but not loaded."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))))
-    # PNG keeps them in the raw mode that its decoder gets, such as `RGB;16B`.
-    return 16 if any(";16" in str(tile.args) for tile in image.tile) else 8
+    # PNG keeps them in the raw mode that its decoder gets, such as `RGB;16B` or `L;4`.
+    raw_modes = {str(tile.args) for tile in image.tile}
+    if any(";16" in mode for mode in raw_modes):
+        return 16
+    return next((bits for bits in (2, 4) if f"L;{bits}" in raw_modes), 8)
 
 
 def _white_is_zero(image: ImageFile.ImageFile) -> bool:

@@ -37,13 +37,14 @@ def save(tmp_path: Path) -> Save:
 
 @pytest.fixture(scope="session")
 def png_of() -> Callable[..., bytes]:
-    """A function that makes a PNG of an array with 16 bits a channel, which Pillow cannot."""
+    """A function that makes a PNG of an array with any bits a channel, which Pillow cannot."""
 
-    def png_of(values: NDArray[np.uint16], *extra: tuple[bytes, bytes]) -> bytes:
+    def png_of(values: NDArray[np.uint16], *extra: tuple[bytes, bytes], bits: int = 16) -> bytes:
         channels = 1 if values.ndim == 2 else values.shape[2]
         color_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-        header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, color_type, 0, 0, 0)
+        digits = values[..., np.newaxis] >> np.arange(bits)[::-1] & 1
+        rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in digits)
+        header = struct.pack(">IIBBBBB", *values.shape[1::-1], bits, color_type, 0, 0, 0)
         chunks = [(b"IHDR", header), *extra, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
         return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 

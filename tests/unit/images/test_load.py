@@ -156,6 +156,19 @@ def test_16_bit_gray_png_with_a_transparent_value_gets_alpha(
     assert picture.alpha.tolist() == [[0, 255]]
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_gray_of_few_bits_declared_transparent_becomes_alpha(
+    png_of: Callable[..., bytes], bits: int
+) -> None:
+    white = 2**bits - 1
+    values = np.array([[white, 0, white]], np.uint16)
+    png = png_of(values, (b"tRNS", white.to_bytes(2)), bits=bits)
+    picture = load_picture(io.BytesIO(png), "a.png")
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[0, 255, 0]]
+    assert picture.pixels[0, 1].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("byteorder", "photometric"), [("<", "minisblack"), (">", "minisblack"), ("<", "miniswhite")]
 )
