@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from onnx import helper, numpy_helper
 
 from atelierd.errors import WeightsError
 from atelierd.weights.convention import Convention
-from atelierd.weights.formats import hdf5, npz, onnx_file, safetensors_file, torch_file
+from atelierd.weights.formats import canonical, hdf5, npz, onnx_file, safetensors_file, torch_file
 from atelierd.weights.formats.found import KERAS, TORCHVISION, Found
-from atelierd.weights.network import Convolution, Weights, layer_names
+from atelierd.weights.network import Convolution, Weights, layer_names, numbers_sha256
 from atelierd.weights.reader import load_weights
 
 Writer = Callable[[Path, Weights], None]
@@ -201,6 +202,26 @@ def test_one_changed_byte_of_atelierds_own_file_is_noticed(vgg16_file: Path, scr
     path.write_bytes(data)
     with pytest.raises(WeightsError, match=r"damaged: its numbers have SHA-256 .* fetch"):
         load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda first: first[:32], r"conv1_1 is float32 \(32, 3, 3, 3\), not float32 \(64, 3,"),
+        (lambda first: first.astype(np.float16), "conv1_1 is float16"),
+        (lambda first: first * np.float32(np.nan), "conv1_1 has numbers that are not finite"),
+    ],
+    ids=["shape", "type", "not finite"],
+)
+def test_a_digest_of_its_own_makes_no_vgg_of_other_numbers(
+    vgg16: Weights, scratch: Path, spoil: Callable[[Any], Any], message: str
+) -> None:
+    first, *rest = vgg16.convolutions
+    convolutions = (replace(first, kernels=spoil(first.kernels)), *rest)
+    spoilt = replace(vgg16, convolutions=convolutions, sha256=numbers_sha256(convolutions))
+    canonical.write(scratch / "vgg16.safetensors", spoilt, {})
+    with pytest.raises(WeightsError, match=message):
+        load_weights(scratch / "vgg16.safetensors")
 
 
 class Exploit:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -19,6 +20,7 @@ from atelierd.weights.network import (
     Convolution,
     Network,
     Weights,
+    kernel_shapes,
     layer_names,
     numbers_sha256,
 )
@@ -64,10 +66,17 @@ def read(path: Path) -> Weights:
     layers = []
     try:
         with safe_open(path, framework="numpy") as file:
-            for name in layer_names(network):
+            for name, shape in zip(layer_names(network), kernel_shapes(network), strict=True):
                 kernels, bias = file.get_tensor(f"{name}.weight"), file.get_tensor(f"{name}.bias")
+                # The digest below is the file's own word, and of the numbers alone.
+                for array, expected in ((kernels, shape), (bias, shape[:1])):
+                    if array.shape != expected or array.dtype != np.float32:
+                        found = f"{array.dtype} {array.shape}"
+                        raise _damaged(path, f"{name} is {found}, not float32 {expected}")
+                    if not np.isfinite(array).all():
+                        raise _damaged(path, f"{name} has numbers that are not finite")
                 layers.append(Convolution(kernels, bias))
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError) as error:  # the last for a type NumPy lacks
         raise _damaged(path, str(error)) from error
     found = numbers_sha256(layers)
     if found != metadata.get("sha256"):
