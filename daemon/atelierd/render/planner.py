@@ -30,6 +30,8 @@ _KEPT_SHARE = {"whole": 1.0, "recompute": 0.13, "tiled": 0.0}
 WEIGHT_BYTES = 4 + 2 * (4 + 2)
 #: Bytes for each pixel that ten pairs of three channels take less in bf16.
 COMPACT_SAVES = 10 * 2 * 3 * 2
+#: Bytes of a pixel of a style as a network input: all of them are there while targets are set.
+STYLE_BYTES = 3 * 4
 #: Bytes of a number in each precision.
 _ITEM = {"fp32": 4, "tf32": 4, "bf16": 2}
 
@@ -41,11 +43,13 @@ class Demand:
     recipe: Recipe
     minimizer: MinimizerName
     styles: int = 1
-    """Style images; each has about as many pixels as the result."""
+    """Style images; each has about as many pixels as the result, at a scale of 1."""
     picture_bytes: int = 0
     """Of the decoded pictures, at their own sizes."""
     restart_every: int = LONGEST_RUN
     """Iterations after which a minimizer that is restarted now and then begins anew."""
+    style_scale: float = 1.0
+    """Sides of a style relative to the result's."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ class Planner:
         self._features = (features(recipe) + content_features(recipe)) / (
             features(REFERENCE) + content_features(REFERENCE)
         )
+
+        measured = model.identity
+        # On a GPU there is only the one whose turn it is; the others wait in the machine's memory.
+        together = demand.styles if measured is None or measured.device == "cpu" else 1
+        self._style_bytes = STYLE_BYTES * together * demand.style_scale**2
 
     def knows(self, plan: Plan) -> bool:
         """Whether there are figures for the way in which every phase is executed."""
@@ -193,13 +202,17 @@ class Planner:
             features += cost.bytes_per_tile_pixel * tiles.largest
         minimizer = self._model.minimizers[self._demand.minimizer]
         between = (minimizer.peak_bytes_per_pixel - minimizer.bytes_per_pixel) * phase.pixels
+        evaluation = self._features * features
+        # At twice the result's sides a style's Gram matrices take about what an evaluation does.
+        targets = self._style_bytes * phase.pixels
+        targets += evaluation * min(1.0, self._demand.style_scale**2 / 4)
         return (
             self._model.base_bytes
             + self._demand.picture_bytes
             + left.kept
             + max(left.fixed, cost.bytes)
             + (minimizer.bytes_per_pixel - self._saved(phase)) * phase.pixels
-            + max(self._features * features, between)
+            + max(evaluation, between, targets)
         )
 
     def _saved(self, phase: Phase) -> float:
@@ -219,7 +232,7 @@ class Planner:
         iteration = minimizer.evaluations * evaluation + minimizer.seconds_per_pixel * phase.pixels
         first = minimizer.first_evaluations * evaluation
         first += minimizer.first_seconds_per_pixel * phase.pixels
-        images = 1 + self._demand.styles
+        images = 1 + self._demand.styles * self._demand.style_scale**2
         targets = self._work * cost.target_seconds_per_pixel * images * phase.pixels
         return targets + self._beginnings(phase) * first + phase.iterations * iteration
 

@@ -12,7 +12,7 @@ from atelierd.render.live import recipe_of
 from atelierd.render.machine import MachineModel, NoModelError, read_model
 from atelierd.render.plan import between_snapshots
 from atelierd.render.planner import Demand, Forecast, Planner
-from atelierd.render.scene import Scene
+from atelierd.render.scene import MOST_STYLE_SCALE, Scene
 from atelierd.render.shipped import SHIPPED, SHIPPED_CNTK
 
 
@@ -41,6 +41,7 @@ def demand_of(settings: RenderSettings, styles: int, picture_bytes: int) -> Dema
         styles,
         picture_bytes,
         between_snapshots(settings.iterations, settings.snapshots),
+        min(settings.style_scale, MOST_STYLE_SCALE),
     )
 
 

@@ -175,3 +175,12 @@ def test_pictures_and_the_start_of_the_process_count() -> None:
 def test_a_compact_history_takes_less_memory_than_a_smaller_pictures_whole_one() -> None:
     below, above = (make_plan((side, side), 10, 1, 1, "fp32") for side in (1999, 2000))
     assert planner().forecast(above).bytes < planner().forecast(below).bytes
+
+
+def test_all_styles_of_a_blend_have_a_place_while_targets_are_set() -> None:
+    tiled = course(2000, 2000).executed([Execution("tiled", 256)] * len(course(2000, 2000).phases))
+    blend = Demand(novak_nikulin(), "lbfgs", styles=64, style_scale=2.0)
+    known = machine()
+    few, many = planner().forecast(tiled), Planner(known, blend).forecast(tiled)
+    inputs = 64 * 2**2 * 2000 * 2000 * 3 * 4
+    assert BASE + inputs < many.bytes <= few.bytes + inputs
