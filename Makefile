@@ -8,8 +8,11 @@ PYTEST := $(BIN)/python -m pytest
 
 # Waits for a window of the clock's minutes to end: nothing for every change.
 HOURS := tests/integration/test_schedule.py
-# Two tests at a time: most wait, for a daemon to settle or to come up, or use one core.
-TWO := --numprocesses 2 --dist worksteal
+# Two tests at a time: most wait, for a daemon to settle or to come up, or use one core. Threads
+# that spin while they wait for each other would take the cores from the other test's.
+TWO := OMP_WAIT_POLICY=passive $(PYTEST) --numprocesses 2 --dist worksteal
+# Compares times: nothing beside it.
+LOAD := tests/faults/test_load.py
 AXE := build/axe-core/package/axe.min.js
 
 .PHONY: help install demo test lint types unit browser shares boot cluster faults soak race gallery \
@@ -43,7 +46,8 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(PYTEST) $(TWO) tests/unit tests/engines tests/integration --ignore $(HOURS)
+	$(TWO) tests/unit tests/engines
+	$(PYTEST) tests/integration --ignore $(HOURS)
 
 # The pages in Debian's Chromium (apt-get install chromium), with axe-core from npm.
 browser: install $(AXE)
@@ -56,7 +60,8 @@ $(AXE):
 
 # The daemon killed, starved and cut off from its share in every way that we could think of.
 faults: install
-	$(PYTEST) $(TWO) tests/faults $(HOURS)
+	$(TWO) tests/faults $(HOURS) --ignore $(LOAD)
+	$(PYTEST) $(LOAD)
 
 # Hours of everything at once: is the daemon's memory flat, is a descriptor leaked, is all in order?
 soak: install
