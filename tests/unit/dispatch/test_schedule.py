@@ -103,16 +103,21 @@ def test_it_is_not_given_back_for_a_few_minutes(bench: Bench, clock: Clock) -> N
     assert bench.worker.is_up, "it would only be loaded anew"
 
 
-@pytest.mark.parametrize("fault", [None, NodeFault("it died"), WorldFault("the disk is full")])
-def test_what_is_in_memory_alone_is_saved_before_the_device_is_given_back(
-    bench: Bench, clock: Clock, fault: Exception | None
-) -> None:
+def put_aside_unsaved(bench: Bench, clock: Clock) -> None:
+    """Have the worker hold a render in its memory alone, for its job is held."""
     bench.add("a")
     clock.now = berlin(25, 23)
     bench.turn()
     bench.plan.work("a.0").mkdir(parents=True)
     bench.ledger.act(Action.HOLD, "a")
     bench.end(bench.report(7))
+
+
+@pytest.mark.parametrize("fault", [None, NodeFault("it died"), WorldFault("the disk is full")])
+def test_what_is_in_memory_alone_is_saved_before_the_device_is_given_back(
+    bench: Bench, clock: Clock, fault: Exception | None
+) -> None:
+    put_aside_unsaved(bench, clock)
     assert bench.worker.is_up and not bench.dispatcher.working
     clock.now = berlin(26, 7)
     bench.turn()
@@ -134,12 +139,7 @@ def test_what_is_in_memory_alone_is_saved_before_the_device_is_given_back(
 def test_a_checkpoint_that_cannot_be_written_is_tried_again_more_and_more_seldom(
     bench: Bench, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.add("a")
-    clock.now = berlin(25, 23)
-    bench.turn()
-    bench.plan.work("a.0").mkdir(parents=True)
-    bench.ledger.act(Action.HOLD, "a")
-    bench.end(bench.report(7))
+    put_aside_unsaved(bench, clock)
     bench.ledger.act(Action.RELEASE, "a")
     clock.now = berlin(26, 7)
     orders = len(bench.worker.orders)
@@ -157,12 +157,7 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_more_and_more_seldom
 def test_a_window_that_opens_while_a_checkpoint_is_written_keeps_the_worker(
     bench: Bench, clock: Clock
 ) -> None:
-    bench.add("a")
-    clock.now = berlin(25, 23)
-    bench.turn()
-    bench.plan.work("a.0").mkdir(parents=True)
-    bench.ledger.act(Action.HOLD, "a")
-    bench.end(bench.report(7))
+    put_aside_unsaved(bench, clock)
     clock.now = berlin(26, 7)
     bench.turn()
     bench.ledger.act(Action.RELEASE, "a")
