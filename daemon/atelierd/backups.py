@@ -20,6 +20,7 @@ from pathlib import Path
 from atelierd import __version__
 from atelierd.durable import TEMPORARY_PREFIX, fsync_folder
 from atelierd.errors import ConfigError
+from atelierd.jobs.frozen import job_file_paths
 from atelierd.ledger.backup import copy_ledger, verify_copy
 from atelierd.settings import Settings
 from atelierd.worldfaults import as_world_fault
@@ -136,7 +137,7 @@ def _write(
             if settings.presets is not None and settings.presets.is_dir():
                 for preset in sorted(settings.presets.glob("*.yaml")):
                     archive.add(preset.resolve(), f"presets/{preset.name}")
-            for job_file in sorted((settings.state / "jobs").glob("*/job.yaml")):
+            for job_file in sorted(job_file_paths(settings.state)):
                 # `shown`: the job's folder is not made anew, for its owner may have taken it away.
                 for one in (job_file, job_file.with_name("shown")):
                     _add_if_there(archive, one, f"jobs/{job_file.parent.name}/{one.name}")

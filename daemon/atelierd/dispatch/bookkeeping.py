@@ -32,6 +32,11 @@ class Bookkeeper:
         """Whether the ledger counts a render as running: a cancelled job's is not, even retried."""
         return self._ledger.render(render_id).state is RenderState.RUNNING
 
+    def may_go_on(self, render: RenderRow) -> bool:
+        """Whether a render that was put aside is still wanted, and there is where to save it."""
+        is_queued = self._ledger.render(render.id).state is RenderState.QUEUED
+        return is_queued and self._plan.work(render.id).is_dir()
+
     def tell_changed(self, job: JobRow) -> None:
         """Have those who show the job look again."""
         self._changed(job.id)

@@ -60,7 +60,7 @@ class Dispatcher:
         self._pause = Pause()
         self._rota = rota or Rota()
         self._chooser = Chooser(ledger, self._rota)
-        self._releasing = Releasing(plan, ledger, self._rota)
+        self._releasing = Releasing(plan, self._books, self._rota)
 
     @property
     def fault(self) -> str | None:

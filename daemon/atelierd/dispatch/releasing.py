@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from atelierd.dispatch.bookkeeping import Bookkeeper
 from atelierd.dispatch.lane import Lane
 from atelierd.dispatch.outcomes import outcome_of
 from atelierd.dispatch.rota import Rota
 from atelierd.dispatch.running import DispatchPlan
 from atelierd.errors import WorldFault
-from atelierd.ledger import Ledger
 from atelierd.ledger.rows import RenderRow
-from atelierd.ledger.states import RenderState
 from atelierd.render.segment import SegmentReport
 
 #: For a shorter time without hours it is not worth while to load everything anew.
@@ -21,9 +20,9 @@ RELEASED_FOR = timedelta(minutes=5)
 class Releasing:
     """Lets workers end that have nothing to do for long, when what they hold is on the disk."""
 
-    def __init__(self, plan: DispatchPlan, ledger: Ledger, rota: Rota) -> None:
+    def __init__(self, plan: DispatchPlan, books: Bookkeeper, rota: Rota) -> None:
         self._plan = plan
-        self._ledger = ledger
+        self._books = books
         self._rota = rota
 
     def is_saving(self, lane: Lane) -> bool:
@@ -63,7 +62,4 @@ class Releasing:
     def _unsaved(self, lane: Lane) -> RenderRow | None:
         """Return the render that a worker may hold in memory alone, and that is to go on."""
         unsaved = lane.unsaved
-        if unsaved is None or not self._plan.work(unsaved.id).is_dir():
-            return None
-        is_queued = self._ledger.render(unsaved.id).state is RenderState.QUEUED
-        return unsaved if is_queued else None
+        return unsaved if unsaved is not None and self._books.may_go_on(unsaved) else None

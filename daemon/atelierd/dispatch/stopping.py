@@ -13,7 +13,7 @@ from atelierd.dispatch.running import DispatchPlan, Running
 from atelierd.errors import JobFault, NodeFault, WorldFault
 from atelierd.ledger import Ledger
 from atelierd.ledger.rows import RenderRow
-from atelierd.ledger.states import Outcome, RenderState
+from atelierd.ledger.states import Outcome
 from atelierd.ledger.telling import about_render
 from atelierd.render.segment import SegmentReport
 from atelierd.wording import shown
@@ -59,8 +59,7 @@ class Stopping:
 
     def _parked(self, lane: Lane, render: RenderRow) -> None:
         """Save a render that was put aside, and that nothing has displaced in the worker since."""
-        is_queued = self._ledger.render(render.id).state is RenderState.QUEUED
-        if not is_queued or not lane.worker.is_up or not self._plan.work(render.id).is_dir():
+        if not lane.worker.is_up or not self._books.may_go_on(render):
             return
         report = self._saved(lane, render)
         if isinstance(report, SegmentReport) and report.saved:

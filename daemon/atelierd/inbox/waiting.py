@@ -204,17 +204,20 @@ class Judge:
             return _UNFINISHED
         if not isinstance(verdict, NotYet):
             return Candidate(job, verdict, waited)
-        if verdict.kind is WaitKind.MISSING:
-            since = known.missing_since = (
-                now if known.missing_since is None else known.missing_since
-            )
-            missing = timedelta(seconds=now - since)
-            if missing >= self.missing_timeout:
-                return Candidate(job, {}, waited, gave_up=_gave_up(job, known, verdict, missing))
-        else:
+        if verdict.kind is not WaitKind.MISSING:
             # It has come, if only in part: should it go, it has all of its time to come again.
             known.missing_since = None
+            return verdict
+        missing = self._missing_for(known, now)
+        if missing >= self.missing_timeout:
+            return Candidate(job, {}, waited, gave_up=_gave_up(job, known, verdict, missing))
         return verdict
+
+    @staticmethod
+    def _missing_for(known: _Known, now: float) -> timedelta:
+        if known.missing_since is None:
+            known.missing_since = now
+        return timedelta(seconds=now - known.missing_since)
 
     def _read(self, job: FoundJob, known: _Known) -> NotYet | None:
         """Read and parse the job file into `known`; or return why that has to wait."""

@@ -6,6 +6,7 @@ the state folder (rule 7). Where it came from is kept for messages and receipts 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -71,6 +72,11 @@ class FrozenRender(_Frozen):
 def input_path(state: Path, sha256: str) -> Path:
     """Return where the frozen input of that hash lies in the state folder."""
     return state / "inputs" / sha256[:2] / sha256
+
+
+def job_file_paths(state: Path) -> Iterator[Path]:
+    """Give the copies of job files that lie in the state folder, in no order."""
+    return (state / "jobs").glob("*/job.yaml")
 
 
 def job_file_path(state: Path, job_id: str) -> Path:

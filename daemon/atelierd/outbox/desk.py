@@ -15,7 +15,7 @@ from pathlib import Path
 from atelierd import durable
 from atelierd.errors import AtelierError, WorldFault
 from atelierd.failpoints import failpoint
-from atelierd.jobs.frozen import job_file_path
+from atelierd.jobs.frozen import job_file_path, job_file_paths
 from atelierd.ledger import Ledger
 from atelierd.ledger.errors import ActionRefusedError, UnknownJobError
 from atelierd.ledger.rows import JobRow
@@ -149,7 +149,7 @@ class Desk:
     def _never_shown(self) -> Iterator[str]:
         """Give the jobs of which nobody has been told a word yet, however many have come since."""
         with as_world_fault(self._state):
-            for path in (self._state / "jobs").glob("*/job.yaml"):
+            for path in job_file_paths(self._state):
                 if not path.with_name(_SHOWN).exists():
                     # Killed while it was accepted, it may not be in the ledger.
                     with contextlib.suppress(UnknownJobError):

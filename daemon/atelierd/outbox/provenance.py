@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,11 +94,8 @@ def note_published(state: Path, job_id: str, file: PublishedFile) -> None:
 
 def noted_pictures(state: Path, job_id: str) -> Mapping[str, Collection[PublishedFile]]:
     """Return by name the pictures that were put into the job's folder. Raises WorldFault."""
-    pictures: dict[str, set[PublishedFile]] = {}
     with as_world_fault(state):
-        for file in _noted(state, job_id):
-            pictures.setdefault(file.name, set()).add(file)
-    return pictures
+        return _by_name(_noted(state, job_id))
 
 
 def sealed_jobs(state: Path) -> list[str]:
@@ -196,9 +193,7 @@ def known_of(state: Path, here: Path, job: JobRow, renders: Sequence[RenderRow])
     found = _read_seal(_seal_path(state, job.id)) or _read_seal(_removal_path(state, job.id))
     if found is not None and found.finished != str(job.finished_at):
         found = None
-    pictures: dict[str, set[PublishedFile]] = {}
-    for file in (*listed_files(here, job.id), *_noted(state, job.id)):
-        pictures.setdefault(file.name, set()).add(file)
+    pictures = _by_name((*listed_files(here, job.id), *_noted(state, job.id)))
     return Known(job, renders, found, pictures)
 
 
@@ -255,6 +250,13 @@ def _is_text_of_ours(path: Path, job: JobRow, renders: Sequence[RenderRow]) -> b
         case layout.ANSWER:
             return _ANSWER.fullmatch(data) is not None
     return False
+
+
+def _by_name(files: Iterable[PublishedFile]) -> Mapping[str, Collection[PublishedFile]]:
+    named: dict[str, set[PublishedFile]] = {}
+    for file in files:
+        named.setdefault(file.name, set()).add(file)
+    return named
 
 
 def _noted(state: Path, job_id: str) -> Iterator[PublishedFile]:

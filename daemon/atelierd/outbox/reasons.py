@@ -8,8 +8,6 @@ from atelierd.ledger.rows import JobRow, RenderRow
 from atelierd.ledger.states import RenderState
 from atelierd.outbox import layout
 
-_AGAIN = "and put it into the inbox again."
-
 
 def error_text(job: JobRow, renders: Sequence[RenderRow]) -> str:
     """Return what `error.txt` says of a failed job, or of one some of whose renders failed."""
@@ -17,7 +15,8 @@ def error_text(job: JobRow, renders: Sequence[RenderRow]) -> str:
     if not renders:
         lines = [f"The job {job.name} was not accepted.", "", job.reason, ""]
         lines.append(
-            f"What to do: mend {layout.ORIGINAL}, which is the file that was read, {_AGAIN}"
+            f"What to do: mend {layout.ORIGINAL}, which is the file that was read, and put it into "
+            "the inbox again."
         )
         return "\n".join(lines) + "\n"
     if len(renders) == 1:
